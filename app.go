@@ -1,0 +1,169 @@
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/internal/store"
+	"github.com/seed-df18afd4/streams/internal/task"
+	"github.com/seed-df18afd4/streams/internal/worker"
+	"github.com/seed-df18afd4/streams/topology"
+)
+
+// App is one instance of an application.
+type App struct {
+	plan    *plan.Plan
+	c       Config
+	started atomic.Bool
+	once    sync.Once
+	ready   chan struct{}
+}
+
+// checkTimeout bounds how long New looks at the cluster.
+const checkTimeout = 30 * time.Second
+
+// New checks the configuration and the topology against the cluster. It fails, within
+// seconds, if no broker answers, if a topic is missing that the application does not
+// create, or if topics that are joined have different numbers of partitions. It writes
+// nothing.
+func New(t *topology.Topology, c Config) (*App, error) {
+	if t == nil {
+		return nil, fmt.Errorf("streams: no topology: pass what topology.Builder's Build returned")
+	}
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	a := &App{plan: (*plan.Plan)(t), c: c, ready: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(context.Background(), checkTimeout)
+	defer cancel()
+	client, err := a.dial(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("streams: %w", err)
+	}
+	defer client.Close()
+	if _, err := worker.NewLayout(ctx, client, c.ApplicationID, a.plan); err != nil {
+		return nil, fmt.Errorf("streams: application %s: %w", c.ApplicationID, err)
+	}
+	return a, nil
+}
+
+func (a *App) dial(ctx context.Context) (*broker.Client, error) {
+	return broker.Dial(ctx, broker.Options{Brokers: a.c.Brokers, ClientID: a.c.ApplicationID, Sarama: a.c.Sarama, Log: a.c.Logger})
+}
+
+// Run processes until ctx ends, then commits and closes, and returns nil; or until an
+// error that it cannot recover from. What was not committed by then is processed again
+// by whoever comes next. An App runs once.
+//
+// It creates the application's own topics, and checks those that exist. It restores its
+// tables before it processes: see Ready. When Run has returned, nothing of it is left: no
+// goroutine, no connection, no lock.
+func (a *App) Run(ctx context.Context) error {
+	if a.started.Swap(true) {
+		return fmt.Errorf("streams: application %s: Run is called twice; make another App with New", a.c.ApplicationID)
+	}
+	if err := a.run(ctx); err != nil {
+		var bad *task.Error
+		if errors.As(err, &bad) {
+			return errors.Join(badRecord(bad), withoutBad(err))
+		}
+		return fmt.Errorf("streams: application %s: %w", a.c.ApplicationID, err)
+	}
+	return nil
+}
+
+// withoutBad is what else went wrong beside a bad record: of joined errors the others.
+func withoutBad(err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return nil
+	}
+	var rest []error
+	for _, e := range joined.Unwrap() {
+		if bad := (*task.Error)(nil); !errors.As(e, &bad) {
+			rest = append(rest, e)
+		}
+	}
+	return errors.Join(rest...)
+}
+
+func (a *App) run(ctx context.Context) error {
+	dir := filepath.Join(a.c.StateDir, a.c.ApplicationID)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("make the state directory: %w", err)
+	}
+	unlock, err := store.LockDir(dir)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	process, err := processID(dir)
+	if err != nil {
+		return err
+	}
+	client, err := a.dial(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	layout, err := worker.NewLayout(ctx, client, a.c.ApplicationID, a.plan)
+	if err != nil {
+		return err
+	}
+	instance := worker.NewInstance(worker.Config{
+		App: a.c.ApplicationID, Process: process, StateDir: dir,
+		ExactlyOnce: a.c.Guarantee == ExactlyOnce, Workers: a.c.Workers,
+		CommitInterval: a.c.CommitInterval, MaxTaskIdle: a.c.MaxTaskIdle, MaxUncommitted: a.c.MaxUncommittedBytes,
+		Session: a.c.SessionTimeout, Heartbeat: a.c.HeartbeatInterval, InstanceID: a.c.InstanceID, Compression: a.c.Compression,
+		Fingerprint: a.plan.Fingerprint(), Resources: store.NewResources(store.ResourceLimits{Logger: a.c.Logger}),
+		Client: client, Log: a.c.Logger,
+		OnBad: a.onBad, Ready: func() { a.once.Do(func() { close(a.ready) }) },
+	}, layout)
+	return instance.Run(ctx)
+}
+
+// onBad asks the program about a bad record.
+func (a *App) onBad(e *task.Error) (skip bool, err error) {
+	b := badRecord(e)
+	if a.c.OnBadRecord(*b) != Skip {
+		return false, nil
+	}
+	a.c.Logger.Warn("skipped a bad record", "task", b.Task, "topic", b.Topic, "partition", b.Partition, "offset", b.Offset, "node", b.Node, "error", b.Err)
+	return true, nil
+}
+
+// Ready is closed when every task of this instance is restored and running, for the first
+// time.
+func (a *App) Ready() <-chan struct{} { return a.ready }
+
+// processID is the id of a state directory, made when it is first used. It names the
+// transactions of the processes that use it, one after the other.
+func processID(dir string) (string, error) {
+	path := filepath.Join(dir, "process")
+	b, err := os.ReadFile(path)
+	if id, bad := uuid.Parse(strings.TrimSpace(string(b))); err == nil && bad == nil {
+		return id.String(), nil
+	}
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("read the process id: %w", err)
+	}
+	id := uuid.NewString()
+	if err := os.WriteFile(path, []byte(id+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("write the process id: %w", err)
+	}
+	return id, nil
+}
+
+func timeOf(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

@@ -1,0 +1,159 @@
+package streams
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// Config says where and how a topology runs. Only ApplicationID and Brokers are needed.
+type Config struct {
+	// ApplicationID names the application: its group in Kafka, and the prefix of the
+	// topics it creates. All instances of an application have the same. Required.
+	ApplicationID string
+	// Brokers are addresses of some of the cluster's brokers, "host:port". Required.
+	Brokers []string
+
+	// Guarantee is how often a record takes effect. ExactlyOnce by default.
+	Guarantee Guarantee
+	// Workers is how many goroutines process tasks. GOMAXPROCS by default.
+	Workers int
+	// CommitInterval is how long results wait to be committed, and with ExactlyOnce to be
+	// seen. 100 ms by default.
+	CommitInterval time.Duration
+	// MaxTaskIdle is how long a task that reads several topics waits for one that is empty,
+	// before it goes on with the others' records. 0 by default: it waits for records that
+	// are in Kafka already, not for those that may come.
+	MaxTaskIdle time.Duration
+	// MaxUncommittedBytes of the stores of a worker make a commit early. 16 MiB by default.
+	MaxUncommittedBytes int
+
+	// StateDir holds the stores, in a folder for each application. The user's cache
+	// directory by default, never a temporary one. One process at a time may use it for
+	// one application.
+	StateDir string
+
+	// SessionTimeout is how long the group waits for an instance that is silent before it
+	// gives its tasks to others. 10 s by default; brokers allow 6 s to 30 min.
+	SessionTimeout time.Duration
+	// HeartbeatInterval is how often an instance shows that it lives, and so how soon it
+	// notices a rebalance. 500 ms by default.
+	HeartbeatInterval time.Duration
+	// InstanceID makes the instance a static member of the group: when it comes back
+	// within SessionTimeout under the same id, its tasks have waited for it. None by
+	// default; every instance needs another.
+	InstanceID string
+
+	// Compression of what is written: none, gzip, snappy, lz4 or zstd. None by default.
+	Compression string
+
+	// OnBadRecord decides about a record that could not be decoded or processed. What the
+	// record did before it failed is undone. Fail by default.
+	OnBadRecord func(BadRecord) Decision
+
+	// Logger says what happens to the instance, not to records. Silent by default.
+	Logger *slog.Logger
+
+	// Sarama has TLS, SASL and other settings of the connections. Its defaults by default;
+	// what the library needs otherwise is set on a copy.
+	Sarama *sarama.Config
+}
+
+// Guarantee is how often a record takes effect.
+type Guarantee int
+
+const (
+	// ExactlyOnce: a record takes effect once, on topics, tables and positions together,
+	// by Kafka's transactions. Consumers see it if they read committed.
+	ExactlyOnce Guarantee = iota
+	// AtLeastOnce: a record takes effect once, and again after a crash for what was not
+	// committed yet.
+	AtLeastOnce
+)
+
+func (g Guarantee) String() string {
+	if g == AtLeastOnce {
+		return "at-least-once"
+	}
+	return "exactly-once"
+}
+
+// Set reads a guarantee from a flag: "exactly-once" or "at-least-once".
+func (g *Guarantee) Set(s string) error {
+	for _, v := range []Guarantee{ExactlyOnce, AtLeastOnce} {
+		if s == v.String() {
+			*g = v
+			return nil
+		}
+	}
+	return fmt.Errorf("exactly-once or at-least-once")
+}
+
+// withDefaults fills in what is not set and checks the rest.
+func (c Config) withDefaults() (Config, error) {
+	def(&c.Workers, runtime.GOMAXPROCS(0))
+	def(&c.CommitInterval, 100*time.Millisecond)
+	def(&c.MaxUncommittedBytes, 16<<20)
+	def(&c.SessionTimeout, 10*time.Second)
+	def(&c.HeartbeatInterval, 500*time.Millisecond)
+	def(&c.Compression, "none")
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.OnBadRecord == nil {
+		c.OnBadRecord = func(BadRecord) Decision { return Fail }
+	}
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.StateDir == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			bad("StateDir is not set, and there is no cache directory to use: %w", err)
+		}
+		c.StateDir = filepath.Join(cache, "streams")
+	}
+	if !validID(c.ApplicationID) {
+		bad("ApplicationID is %q: it needs 1 to 200 letters, digits, '.', '_' and '-'", c.ApplicationID)
+	}
+	if len(c.Brokers) == 0 || slices.Contains(c.Brokers, "") {
+		bad("Brokers is %q: it needs addresses such as \"localhost:9092\"", c.Brokers)
+	}
+	if c.Workers < 0 || c.CommitInterval < 0 || c.MaxTaskIdle < 0 || c.MaxUncommittedBytes < 0 {
+		bad("Workers, CommitInterval, MaxTaskIdle and MaxUncommittedBytes cannot be negative")
+	}
+	if c.HeartbeatInterval <= 0 || c.HeartbeatInterval*3 > c.SessionTimeout {
+		bad("HeartbeatInterval is %v: it is to be at most a third of SessionTimeout, %v", c.HeartbeatInterval, c.SessionTimeout)
+	}
+	if c.Guarantee != ExactlyOnce && c.Guarantee != AtLeastOnce {
+		bad("Guarantee is %d: it is ExactlyOnce or AtLeastOnce", int(c.Guarantee))
+	}
+	if !slices.Contains([]string{"none", "gzip", "snappy", "lz4", "zstd"}, c.Compression) {
+		bad("Compression is %q: it is none, gzip, snappy, lz4 or zstd", c.Compression)
+	}
+	if len(errs) > 0 {
+		return c, fmt.Errorf("streams: config: %w", errors.Join(errs...))
+	}
+	return c, nil
+}
+
+// def sets what is not set.
+func def[T comparable](v *T, to T) {
+	var zero T
+	if *v == zero {
+		*v = to
+	}
+}
+
+// validID says whether a name can be part of topic and directory names.
+func validID(s string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+	return len(s) > 0 && len(s) <= 200 && s != "." && s != ".." && strings.Trim(s, letters) == ""
+}

@@ -1,0 +1,88 @@
+package assign
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/seed-df18afd4/streams/internal/plan"
+)
+
+// wireVersion is that of the format in which members talk.
+const wireVersion = 1
+
+// Subscription is what a member tells the leader.
+type Subscription struct {
+	Version    int           `json:"version"`
+	Process    string        `json:"process"`  // the id that the state directory has
+	Topology   string        `json:"topology"` // fingerprint
+	Workers    int           `json:"workers"`
+	Generation int32         `json:"generation"`
+	Tasks      []plan.TaskID `json:"tasks"`
+	Round      int           `json:"round"` // makes every subscription differ, so that the broker notices it
+}
+
+// Assignment is what the leader tells a member.
+type Assignment struct {
+	Version   int            `json:"version"`
+	Tasks     []plan.TaskID  `json:"tasks"`
+	Processes map[string]int `json:"processes"` // all members' processes, and how many workers they have
+	Refused   string         `json:"refused,omitempty"`
+}
+
+// Topology is the fingerprint of the topology that the group runs: that of the members
+// who were assigned tasks last, or at a start that of the first by id.
+func Topology(members map[string]Subscription) string {
+	var topology string
+	last := int32(-1)
+	for _, id := range slices.Sorted(maps.Keys(members)) {
+		generation := int32(0)
+		if s := members[id]; len(s.Tasks) > 0 {
+			generation = s.Generation
+		}
+		if generation > last {
+			topology, last = members[id].Topology, generation
+		}
+	}
+	return topology
+}
+
+// Encode is the format of the group's metadata.
+func (s Subscription) Encode() []byte { s.Version = wireVersion; return encode(s) }
+
+// Encode is the format of the group's metadata.
+func (a Assignment) Encode() []byte { a.Version = wireVersion; return encode(a) }
+
+func encode(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("assign: encode %T: %v", v, err)) // numbers and strings always encode
+	}
+	return b
+}
+
+// DecodeSubscription reads what Encode wrote.
+func DecodeSubscription(b []byte) (s Subscription, err error) {
+	if err := decode(b, &s); err != nil || s.Version != wireVersion {
+		return s, fmt.Errorf("assign: the group has a member that is not of this library, or of another version of it (%q): every application needs an id of its own: %w", b, foreign(err, s.Version))
+	}
+	return s, nil
+}
+
+// DecodeAssignment reads what Encode wrote.
+func DecodeAssignment(b []byte) (a Assignment, err error) {
+	if err := decode(b, &a); err != nil || a.Version != wireVersion {
+		return a, fmt.Errorf("assign: the group's leader is not of this library, or of another version of it (%q): every application needs an id of its own: %w", b, foreign(err, a.Version))
+	}
+	return a, nil
+}
+
+func decode(b []byte, v any) error { return json.Unmarshal(b, v) }
+
+func foreign(err error, version int) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("version %d, not %d", version, wireVersion)
+}

@@ -1,0 +1,258 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/seed-df18afd4/streams/internal/kafka"
+)
+
+// adminTimeout bounds how long a question about topics or offsets is asked again.
+const adminTimeout = 30 * time.Second
+
+// Topic is what metadata says about a topic.
+type Topic struct {
+	Partitions int32
+	ID         string // tells a topic from another one of the same name, before or after it; "" where the broker has none
+}
+
+// Topics describes the topics of the given names. One that does not exist is absent from
+// the map, and is not created.
+func (c *Client) Topics(ctx context.Context, names ...string) (map[string]Topic, error) {
+	ctx, end := c.bound(ctx, adminTimeout)
+	defer end()
+	found := map[string]Topic{}
+	if len(names) == 0 {
+		return found, nil
+	}
+	m, err := c.metadata(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("broker: describe topics %v: %w", names, err)
+	}
+	for _, t := range m.Topics {
+		switch t.Err {
+		case sarama.ErrUnknownTopicOrPartition:
+		case sarama.ErrNoError, sarama.ErrLeaderNotAvailable:
+			found[t.Name] = Topic{Partitions: int32(len(t.Partitions)), ID: topicID(t.Uuid)}
+		default:
+			return nil, fmt.Errorf("broker: describe topic %q: %w", t.Name, explain(t.Err))
+		}
+	}
+	return found, nil
+}
+
+func topicID(id sarama.Uuid) string {
+	if id == (sarama.Uuid{}) {
+		return ""
+	}
+	return id.String()
+}
+
+// TopicSpec is a topic to create.
+type TopicSpec struct {
+	Name        string
+	Partitions  int32 // -1: the broker's default
+	Replication int16 // -1: the broker's default
+	Config      map[string]string
+}
+
+// CreateTopic creates a topic, and returns when each of its partitions has a leader. It
+// returns ErrTopicExists when a topic has the name already.
+func (c *Client) CreateTopic(ctx context.Context, spec TopicSpec) error {
+	ctx, end := c.bound(ctx, adminTimeout)
+	defer end()
+	config := map[string]*string{}
+	for k, v := range spec.Config {
+		config[k] = &v
+	}
+	detail := &sarama.TopicDetail{NumPartitions: spec.Partitions, ReplicationFactor: spec.Replication, ConfigEntries: config}
+	var why string
+	err := c.controller.ask(ctx, func(b *sarama.Broker) (sarama.KError, error) {
+		req := sarama.NewCreateTopicsRequest(c.cfg.Version, map[string]*sarama.TopicDetail{spec.Name: detail}, readTimeout/2, false)
+		r, err := b.CreateTopics(req)
+		if err != nil {
+			return 0, err
+		}
+		answer := r.TopicErrors[spec.Name]
+		if answer == nil {
+			return 0, sarama.ErrIncompleteResponse
+		}
+		if answer.ErrMsg != nil {
+			why = *answer.ErrMsg
+		}
+		return answer.Err, nil
+	})
+	switch {
+	case errors.Is(err, sarama.ErrTopicAlreadyExists):
+		return fmt.Errorf("%w: %q", ErrTopicExists, spec.Name)
+	case err != nil && why != "":
+		return fmt.Errorf("broker: create topic %q: %w (%s)", spec.Name, err, why)
+	case err != nil:
+		return fmt.Errorf("broker: create topic %q: %w", spec.Name, err)
+	}
+	if err := c.awaitLeaders(ctx, spec.Name, spec.Partitions); err != nil {
+		return fmt.Errorf("broker: topic %q was created, but its partitions have no leaders yet: %w", spec.Name, err)
+	}
+	return nil
+}
+
+// awaitLeaders returns when each of the topic's partitions (-1: however many) has a leader.
+func (c *Client) awaitLeaders(ctx context.Context, topic string, partitions int32) error {
+	for {
+		found, err := c.findLeaders(ctx, []string{topic})
+		if err != nil {
+			return err
+		}
+		n := partitions
+		if n < 0 {
+			described, err := c.Topics(ctx, topic)
+			if err != nil {
+				return err
+			}
+			n = max(1, described[topic].Partitions)
+		}
+		if int32(len(found)) >= n {
+			return nil
+		}
+		if sleep(ctx, soon); ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// TopicConfig returns the topic's settings, those it has from the broker included.
+func (c *Client) TopicConfig(ctx context.Context, name string) (map[string]string, error) {
+	ctx, end := c.bound(ctx, adminTimeout)
+	defer end()
+	config := map[string]string{}
+	err := c.any.ask(ctx, func(b *sarama.Broker) (sarama.KError, error) {
+		r, err := b.DescribeConfigs(&sarama.DescribeConfigsRequest{
+			Version:   4,
+			Resources: []*sarama.ConfigResource{{Type: sarama.TopicResource, Name: name}},
+		})
+		if err != nil {
+			return 0, err
+		}
+		for _, res := range r.Resources {
+			if code := sarama.KError(res.ErrorCode); code != sarama.ErrNoError {
+				return code, nil
+			}
+			for _, e := range res.Configs {
+				config[e.Name] = e.Value
+			}
+		}
+		return sarama.ErrNoError, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("broker: read the configuration of topic %q: %w", name, err)
+	}
+	return config, nil
+}
+
+// DeleteRecords deletes the records before the given offsets. The topics must have
+// cleanup.policy delete.
+func (c *Client) DeleteRecords(ctx context.Context, before map[kafka.Partition]int64) error {
+	ctx, end := c.bound(ctx, adminTimeout)
+	defer end()
+	ps := make([]kafka.Partition, 0, len(before))
+	for p := range before {
+		ps = append(ps, p)
+	}
+	err := c.askLeaders(ctx, ps, func(b *sarama.Broker, ps []kafka.Partition) (map[kafka.Partition]sarama.KError, error) {
+		req := &sarama.DeleteRecordsRequest{Version: 2, Timeout: readTimeout / 2, Topics: map[string]*sarama.DeleteRecordsRequestTopic{}}
+		for _, p := range ps {
+			t := req.Topics[p.Topic]
+			if t == nil {
+				t = &sarama.DeleteRecordsRequestTopic{PartitionOffsets: map[int32]int64{}}
+				req.Topics[p.Topic] = t
+			}
+			t.PartitionOffsets[p.Index] = before[p]
+		}
+		r, err := b.DeleteRecords(req)
+		if err != nil {
+			return nil, err
+		}
+		codes := map[kafka.Partition]sarama.KError{}
+		for topic, t := range r.Topics {
+			for i, answer := range t.Partitions {
+				codes[kafka.Partition{Topic: topic, Index: i}] = answer.Err
+			}
+		}
+		return codes, nil
+	})
+	if err != nil {
+		return fmt.Errorf("broker: delete records: %w", err)
+	}
+	return nil
+}
+
+// askLeaders puts one request to each leader of ps, about its partitions, and again for
+// those whose leader was another one or did not answer. q returns a code for each; one
+// that is not retriable ends the matter.
+func (c *Client) askLeaders(ctx context.Context, ps []kafka.Partition, q func(*sarama.Broker, []kafka.Partition) (map[kafka.Partition]sarama.KError, error)) error {
+	var last error
+	for len(ps) > 0 {
+		if ctx.Err() != nil {
+			if last == nil {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("%w: last: %w", context.Cause(ctx), last)
+		}
+		found, err := c.findLeaders(ctx, topicsOf(ps))
+		if err != nil {
+			return err
+		}
+		byLeader := map[string][]kafka.Partition{}
+		var again []kafka.Partition
+		for _, p := range ps {
+			if l, ok := found[p]; ok {
+				byLeader[l.addr] = append(byLeader[l.addr], p)
+			} else {
+				last = fmt.Errorf("%v: %w", p, sarama.ErrLeaderNotAvailable)
+				again = append(again, p)
+			}
+		}
+		for addr, ps := range byLeader {
+			var codes map[kafka.Partition]sarama.KError
+			_, err := c.toLeader(addr).once(ctx, func(b *sarama.Broker) (code sarama.KError, err error) {
+				codes, err = q(b, ps)
+				return sarama.ErrNoError, err
+			})
+			if err != nil && !reconnectable(err) {
+				return err
+			}
+			for _, p := range ps {
+				code, answered := codes[p]
+				switch {
+				case err != nil || !answered:
+					last = fmt.Errorf("%v: %w", p, errors.Join(err, sarama.ErrIncompleteResponse))
+					again = append(again, p)
+				case isResendable(code):
+					last = fmt.Errorf("%v: %w", p, code)
+					again = append(again, p)
+				case code != sarama.ErrNoError:
+					return fmt.Errorf("%v: %w", p, explain(code))
+				}
+			}
+		}
+		if ps = again; len(ps) > 0 {
+			sleep(ctx, later)
+		}
+	}
+	return nil
+}
+
+func topicsOf(ps []kafka.Partition) []string {
+	seen := map[string]bool{}
+	var topics []string
+	for _, p := range ps {
+		if !seen[p.Topic] {
+			seen[p.Topic] = true
+			topics = append(topics, p.Topic)
+		}
+	}
+	return topics
+}

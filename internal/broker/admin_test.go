@@ -1,0 +1,88 @@
+package broker
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-df18afd4/streams/internal/kafka"
+	"github.com/seed-df18afd4/streams/internal/kafkatest"
+)
+
+func TestTopicsAreCreatedOnceAndDescribed(t *testing.T) {
+	each(t, func(t *testing.T, c *Client) {
+		name := createTopic(t, c, 3, map[string]string{"cleanup.policy": "compact", "retention.ms": "86400000"})
+
+		topics, err := c.Topics(t.Context(), name, name+"-missing")
+		require.NoError(t, err)
+		require.Len(t, topics, 1, "a missing topic is absent")
+		require.Equal(t, int32(3), topics[name].Partitions)
+		require.NotEmpty(t, topics[name].ID)
+
+		config, err := c.TopicConfig(t.Context(), name)
+		require.NoError(t, err)
+		require.Equal(t, "compact", config["cleanup.policy"])
+		require.Equal(t, "86400000", config["retention.ms"])
+		require.NotEmpty(t, config["segment.bytes"], "what comes from the broker is there as well")
+
+		err = c.CreateTopic(t.Context(), TopicSpec{Name: name, Partitions: 1, Replication: 1})
+		require.ErrorIs(t, err, ErrTopicExists)
+		require.ErrorContains(t, err, name)
+	})
+}
+
+func TestTopicWithTheBrokersDefaults(t *testing.T) {
+	each(t, func(t *testing.T, c *Client) {
+		name := createTopic(t, c, -1, nil)
+		topics, err := c.Topics(t.Context(), name)
+		require.NoError(t, err)
+		require.Positive(t, topics[name].Partitions)
+	})
+}
+
+func TestDescribingATopicDoesNotCreateIt(t *testing.T) {
+	each(t, func(t *testing.T, c *Client) {
+		name := kafkatest.Topic(t)
+		for range 2 {
+			topics, err := c.Topics(t.Context(), name)
+			require.NoError(t, err)
+			require.Empty(t, topics)
+		}
+	})
+}
+
+func TestBadTopicSpecSaysWhy(t *testing.T) {
+	each(t, func(t *testing.T, c *Client) {
+		err := c.CreateTopic(t.Context(), TopicSpec{Name: kafkatest.Topic(t), Partitions: 0, Replication: 1})
+		require.ErrorContains(t, err, "broker: create topic")
+		require.NotErrorIs(t, err, context.DeadlineExceeded)
+	})
+}
+
+func TestDeleteRecordsMovesTheEarliestOffset(t *testing.T) {
+	each(t, func(t *testing.T, c *Client) {
+		name := createTopic(t, c, 2, map[string]string{"cleanup.policy": "delete"})
+		a, b := kafka.Partition{Topic: name, Index: 0}, kafka.Partition{Topic: name, Index: 1}
+		p := newProducer(t, c, ProducerOptions{})
+		add(t, p, a, "a", 10)
+		add(t, p, b, "b", 10)
+		require.NoError(t, p.Wait())
+
+		require.NoError(t, c.DeleteRecords(t.Context(), map[kafka.Partition]int64{a: 4, b: 10}))
+		offsets, err := c.ListOffsets(t.Context(), []kafka.Partition{a, b}, Earliest, false)
+		require.NoError(t, err)
+		require.Equal(t, map[kafka.Partition]int64{a: 4, b: 10}, offsets)
+
+		err = c.DeleteRecords(t.Context(), map[kafka.Partition]int64{a: 4, b: 11})
+		require.ErrorContains(t, err, b.String(), "an offset after the end is refused, by name")
+	})
+}
+
+func TestAdminHonoursItsContext(t *testing.T) {
+	c := onEmbedded(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := c.ListOffsets(ctx, []kafka.Partition{{Topic: "missing"}}, Latest, false)
+	require.ErrorIs(t, err, context.Canceled)
+}

@@ -1,0 +1,127 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/IBM/sarama"
+	"github.com/seed-df18afd4/streams/internal/kafka"
+)
+
+// ErrTopicExists is what CreateTopic returns when the topic is there already.
+var ErrTopicExists = errors.New("broker: the topic exists")
+
+// RecordTooLargeError says that a record cannot be written, now or later. Nothing of it
+// was buffered.
+type RecordTooLargeError struct {
+	Partition kafka.Partition
+	Size      int // bytes, as Kafka counts them, at most
+	Limit     int // bytes
+}
+
+func (e *RecordTooLargeError) Error() string {
+	return fmt.Sprintf("broker: a record for %v has %d bytes, more than %d: make it smaller, or raise Producer.MaxMessageBytes of the sarama configuration and max.message.bytes of the topic",
+		e.Partition, e.Size, e.Limit)
+}
+
+// errReplaced marks what Abort learnt: a newer producer has this transactional id.
+var errReplaced = errors.New("another producer took this transactional id over")
+
+// Fenced reports whether err says that this producer or this member of the group was
+// replaced by another one. What it did not commit is lost to it: its tasks belong to
+// somebody else, or will.
+//
+// PRODUCER_FENCED is also the answer after a transaction ran into its timeout. Abort
+// tells the two apart: it succeeds unless there is a successor.
+func Fenced(err error) bool {
+	for _, code := range []sarama.KError{
+		sarama.ErrProducerFenced, sarama.ErrIllegalGeneration, sarama.ErrUnknownMemberId, sarama.ErrFencedInstancedId,
+	} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return errors.Is(err, errReplaced)
+}
+
+// isBusy reports an answer that will be another one within milliseconds.
+func isBusy(code sarama.KError) bool {
+	switch code {
+	case sarama.ErrConcurrentTransactions, // the markers of the last transaction are being written
+		sarama.ErrOffsetsLoadInProgress,
+		sarama.ErrUnstableOffsetCommit: // a transaction with the offset is open, or just ended
+		return true
+	}
+	return false
+}
+
+// isMoved reports that the asked broker does not, or not yet, hold the office.
+func isMoved(code sarama.KError) bool {
+	switch code {
+	case sarama.ErrNotCoordinatorForConsumer, sarama.ErrConsumerCoordinatorNotAvailable,
+		sarama.ErrNotController, sarama.ErrBrokerNotAvailable:
+		return true
+	}
+	return false
+}
+
+// isUnready reports an answer that an election or a new topic's first seconds explain.
+func isUnready(code sarama.KError) bool {
+	return code == sarama.ErrUnknownTopicOrPartition || code == sarama.ErrRequestTimedOut
+}
+
+// isLeaderGone reports that a partition's leader is another one, or none for a while. It
+// is found again through the metadata.
+func isLeaderGone(code sarama.KError) bool {
+	switch code {
+	case sarama.ErrUnknownTopicOrPartition, sarama.ErrLeaderNotAvailable, sarama.ErrNotLeaderForPartition,
+		sarama.ErrReplicaNotAvailable, sarama.ErrKafkaStorageError, sarama.ErrFencedLeaderEpoch,
+		sarama.ErrUnknownLeaderEpoch, sarama.ErrOffsetNotAvailable:
+		return true
+	}
+	return false
+}
+
+// isResendable reports a refused batch that may be sent again as it is.
+func isResendable(code sarama.KError) bool {
+	switch code {
+	case sarama.ErrRequestTimedOut, sarama.ErrNetworkException, sarama.ErrConcurrentTransactions, sarama.ErrOffsetsLoadInProgress,
+		sarama.ErrNotEnoughReplicas, // also: the transaction's coordinator cannot be asked
+		sarama.ErrNotEnoughReplicasAfterAppend:
+		return true
+	}
+	return isLeaderGone(code)
+}
+
+// hints are what to do about a broker's refusal.
+var hints = map[sarama.KError]string{
+	sarama.ErrMessageSizeTooLarge:                "raise max.message.bytes of the topic",
+	sarama.ErrInvalidTimestamp:                   "the record's time is too far from the broker's clock: set message.timestamp.after.max.ms and message.timestamp.before.max.ms of the topic",
+	sarama.ErrTopicAuthorizationFailed:           "allow this user to read, write and describe the topic",
+	sarama.ErrGroupAuthorizationFailed:           "allow this user to read the group",
+	sarama.ErrClusterAuthorizationFailed:         "allow this user to create topics, or create them before",
+	sarama.ErrTransactionalIDAuthorizationFailed: "allow this user to write and describe the transactional id",
+	sarama.ErrInvalidSessionTimeout:              "the session timeout must lie between the broker's group.min.session.timeout.ms and group.max.session.timeout.ms",
+	sarama.ErrInvalidTransactionTimeout:          "the transaction timeout must not be above the broker's transaction.max.timeout.ms",
+	sarama.ErrInconsistentGroupProtocol:          "the group is used by another application: use another group id",
+	sarama.ErrGroupMaxSizeReached:                "raise group.max.size of the broker",
+	sarama.ErrUnsupportedVersion:                 "Kafka 2.5 or newer is needed",
+	sarama.ErrPolicyViolation:                    "a policy of the cluster forbids it",
+	sarama.ErrInvalidReplicationFactor:           "the cluster has fewer brokers than replicas are wanted",
+	sarama.ErrProducerFenced:                     "producer fenced: another one has the transactional id, or the transaction timed out",
+	sarama.ErrOutOfOrderSequenceNumber:           "acknowledged records are missing from the log, as after an unclean leader election",
+	sarama.ErrFencedInstancedId:                  "another process uses the same instance id",
+	sarama.ErrOffsetMetadataTooLarge:             "raise offset.metadata.max.bytes of the broker",
+	sarama.ErrUnsupportedForMessageFormat:        "the topic has an old message format",
+	sarama.ErrUnsupportedCompressionType:         "the broker does not know this compression",
+	sarama.ErrOffsetOutOfRange:                   "records there were deleted, or are not yet written",
+	sarama.ErrInvalidTopic:                       "the topic's name is not valid",
+}
+
+// explain adds to a broker's refusal what to do about it.
+func explain(code sarama.KError) error {
+	if hint := hints[code]; hint != "" {
+		return fmt.Errorf("%w: %s", code, hint)
+	}
+	return code
+}

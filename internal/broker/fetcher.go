@@ -1,0 +1,233 @@
+package broker
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/seed-df18afd4/streams/internal/kafka"
+)
+
+// FetchOptions say how a fetcher reads. Zero fields have the defaults named here.
+type FetchOptions struct {
+	ReadCommitted     bool
+	MaxPartitionBytes int32 // asked of one partition at a time; default 1 MiB. A larger batch comes whole
+	MaxQueuedBytes    int   // a partition with so much delivered and not Done is left out; default 4 MiB
+
+	// OnError is told that a partition is parked: nothing more of it is read until SeekTo
+	// or Close. The position is the one that was asked for. sarama.ErrOffsetOutOfRange means
+	// that it is outside of the log: ListOffsets tells on which side. It is called like
+	// deliver; nil: only logged.
+	OnError func(p kafka.Partition, epoch int, position int64, err error)
+}
+
+// Fetcher reads partitions from their leaders, over one connection to each. It is safe
+// for concurrent use.
+type Fetcher struct {
+	c       *Client
+	o       FetchOptions
+	ctx     context.Context
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	wake    chan struct{} // of the goroutine that finds leaders
+	free    recordPool
+
+	mu    sync.Mutex
+	subs  map[kafka.Partition]*Subscription
+	loops map[string]*fetchLoop // by address
+}
+
+// Subscription is one partition that is being read.
+type Subscription struct {
+	f         *Fetcher
+	partition kafka.Partition
+	deliver   func(kafka.Batch)
+
+	// Under the fetcher's lock.
+	position int64
+	epoch    int
+	queued   int   // bytes delivered and not done
+	told     int64 // the end in the last batch delivered, -1 before the first
+	parked   bool
+	alone    bool   // asked for by itself, because an answer that covered it could not be decoded
+	leader   leader // without an address: to be found
+	homeless bool   // logged that it has none
+}
+
+// NewFetcher returns a fetcher without subscriptions.
+func (c *Client) NewFetcher(o FetchOptions) *Fetcher {
+	setDefault(&o.MaxPartitionBytes, 1<<20)
+	setDefault(&o.MaxQueuedBytes, 4<<20)
+	f := &Fetcher{
+		c: c, o: o,
+		wake:  make(chan struct{}, 1),
+		subs:  map[kafka.Partition]*Subscription{},
+		loops: map[string]*fetchLoop{},
+	}
+	f.ctx, f.cancel = context.WithCancel(c.ctx)
+	f.running.Go(f.findLeaders)
+	return f
+}
+
+// Subscribe reads p from offset on, in the place of an earlier subscription of p. deliver
+// gets its batches, in order, on a connection's goroutine: it must not block. It gets a
+// batch when there are records, when the position moved without any, and when the reader
+// is at the end and could not know it from the batch before.
+//
+// The records alias the answer they came in, and a batch's Records are used again after
+// Done: what is kept longer must be copied.
+func (f *Fetcher) Subscribe(p kafka.Partition, offset int64, deliver func(kafka.Batch)) *Subscription {
+	s := &Subscription{f: f, partition: p, deliver: deliver, position: offset, told: -1}
+	f.mu.Lock()
+	f.subs[p] = s
+	f.mu.Unlock()
+	kick(f.wake)
+	return s
+}
+
+// SeekTo goes on at offset. Batches of an epoch other than the one it returns were fetched
+// before: one may still be delivered after SeekTo, and is to be dropped.
+func (s *Subscription) SeekTo(offset int64) (epoch int) {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	s.position, s.queued, s.told, s.parked, s.alone = offset, 0, -1, false, false
+	s.epoch++
+	s.f.kickLoop(s)
+	return s.epoch
+}
+
+// Done says that the owner has finished with a batch: its bytes are free again, and its
+// Records are for the next one. It is called once for a batch, or never.
+func (s *Subscription) Done(b kafka.Batch) {
+	s.f.free.put(b.Records)
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	if b.Epoch != s.epoch {
+		return
+	}
+	full := s.queued >= s.f.o.MaxQueuedBytes
+	s.queued -= b.Bytes
+	if full && s.queued < s.f.o.MaxQueuedBytes {
+		s.f.kickLoop(s)
+	}
+}
+
+// Close ends the subscription. A delivery that has begun may still run when it returns;
+// none begins after.
+func (s *Subscription) Close() {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	if s.f.subs[s.partition] == s {
+		delete(s.f.subs, s.partition)
+	}
+}
+
+// Close ends all subscriptions. It returns when no delivery runs any more, at once even
+// while a request waits at a broker. It must not be called from deliver.
+func (f *Fetcher) Close() {
+	f.cancel()
+	f.running.Wait()
+}
+
+func kick(wake chan struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+// kickLoop makes the loop of s look at it again, if it waits. The lock is held.
+func (f *Fetcher) kickLoop(s *Subscription) {
+	if l := f.loops[s.leader.addr]; l != nil {
+		kick(l.wake)
+	}
+}
+
+// findLeaders gives subscriptions a leader, and the leaders a loop.
+func (f *Fetcher) findLeaders() {
+	for {
+		select {
+		case <-f.ctx.Done():
+			return
+		case <-f.wake:
+		}
+		var ps []kafka.Partition
+		f.mu.Lock()
+		for p, s := range f.subs {
+			if s.leader.addr == "" {
+				ps = append(ps, p)
+			}
+		}
+		f.mu.Unlock()
+		if len(ps) == 0 {
+			continue
+		}
+		found, err := f.c.findLeaders(f.ctx, topicsOf(ps))
+		if f.place(ps, found, err) < len(ps) {
+			f.retry(2 * later)
+		}
+	}
+}
+
+// place assigns what was found to the subscriptions that still need it, and returns how
+// many partitions have a leader.
+func (f *Fetcher) place(ps []kafka.Partition, found map[kafka.Partition]leader, err error) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := 0
+	for _, p := range ps {
+		l, ok := found[p]
+		s := f.subs[p]
+		if ok {
+			n++
+		}
+		switch {
+		case s == nil || s.leader.addr != "":
+		case ok:
+			s.leader, s.homeless = l, false
+			f.startLoop(l.addr)
+		case !s.homeless && f.ctx.Err() == nil:
+			s.homeless = true
+			f.c.log.Warn("a partition has no leader, waiting for one", "partition", p, "error", err)
+		}
+	}
+	return n
+}
+
+// retry looks for leaders after a pause.
+func (f *Fetcher) retry(after time.Duration) {
+	time.AfterFunc(after, func() { kick(f.wake) })
+}
+
+// lose forgets the leader of subscriptions, and finds it again after a pause: an election
+// takes one.
+func (f *Fetcher) lose(ss []*Subscription) {
+	f.mu.Lock()
+	for _, s := range ss {
+		s.leader = leader{}
+	}
+	f.mu.Unlock()
+	f.retry(later)
+}
+
+// park stops reading s at what was asked, and tells the owner.
+func (f *Fetcher) park(a asked, err error) {
+	f.mu.Lock()
+	current := f.current(a)
+	if current {
+		a.s.parked = true
+	}
+	f.mu.Unlock()
+	if !current {
+		return
+	}
+	f.c.log.Error("a partition is parked", "partition", a.s.partition, "offset", a.position, "error", err)
+	if f.o.OnError != nil {
+		f.o.OnError(a.s.partition, a.epoch, a.position, err)
+	}
+}
+
+// current reports whether what was asked is still what is wanted. The lock is held.
+func (f *Fetcher) current(a asked) bool {
+	return f.subs[a.s.partition] == a.s && a.s.epoch == a.epoch
+}

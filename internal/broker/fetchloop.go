@@ -1,0 +1,202 @@
+package broker
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+
+	"github.com/IBM/sarama"
+)
+
+const (
+	// fetchWait is how long a broker keeps a request when it has nothing new. It is also
+	// how long a new subscription waits to be part of the next one.
+	fetchWait = 50 // milliseconds
+	// fetchBytes bounds one answer. All of it stays in memory while one record of it does.
+	fetchBytes = 16 << 20
+)
+
+// fetchLoop is the goroutine that reads from one leader.
+type fetchLoop struct {
+	f    *Fetcher
+	addr string
+	wake chan struct{}
+}
+
+// asked is what a request says about one partition.
+type asked struct {
+	s        *Subscription
+	epoch    int
+	position int64
+	leader   int32 // epoch
+	alone    bool
+}
+
+// startLoop starts the loop for a leader, or wakes it. The lock is held.
+func (f *Fetcher) startLoop(addr string) {
+	l := f.loops[addr]
+	if l == nil {
+		l = &fetchLoop{f: f, addr: addr, wake: make(chan struct{}, 1)}
+		f.loops[addr] = l
+		f.running.Go(l.run)
+	}
+	kick(l.wake)
+}
+
+// run reads until the connection fails or the fetcher is closed, and hands the partitions
+// back then.
+func (l *fetchLoop) run() {
+	f := l.f
+	cn := f.c.newConn(f.ctx, l.addr, readTimeout)
+	defer cn.close()
+	err := cn.open()
+	level := slog.LevelWarn
+	if err != nil { // tried again until the metadata names another leader
+		level = slog.LevelDebug
+	}
+	for err == nil && f.ctx.Err() == nil {
+		err = l.round(cn)
+	}
+	if f.ctx.Err() != nil {
+		return
+	}
+	f.c.log.Log(f.ctx, level, "lost the connection to a leader, finding the leaders again", "broker", l.addr, "error", err)
+	var orphans []*Subscription
+	f.mu.Lock()
+	delete(f.loops, l.addr)
+	for _, s := range f.subs {
+		if s.leader.addr == l.addr {
+			orphans = append(orphans, s)
+		}
+	}
+	f.mu.Unlock()
+	f.lose(orphans)
+}
+
+// round asks once for every partition that has room, and delivers the answer. It returns
+// an error when the connection is of no use any more.
+func (l *fetchLoop) round(cn *conn) error {
+	wanted := l.wanted()
+	if len(wanted) == 0 {
+		select {
+		case <-l.wake:
+		case <-l.f.ctx.Done():
+		}
+		return nil
+	}
+	req := &sarama.FetchRequest{
+		Version: 12, MinBytes: 1, MaxWaitTime: fetchWait, MaxBytes: fetchBytes, SessionEpoch: -1, Isolation: isolation(l.f.o.ReadCommitted),
+	}
+	for _, a := range wanted {
+		req.AddBlock(a.s.partition.Topic, a.s.partition.Index, a.position, l.f.o.MaxPartitionBytes, a.leader)
+	}
+	res, err := cn.Fetch(req)
+	switch {
+	case err != nil && !isBroken(err):
+		l.isolate(wanted, err)
+		return err
+	case err != nil:
+		return err
+	case res.ErrorCode != 0:
+		return explain(sarama.KError(res.ErrorCode))
+	}
+	l.take(wanted, res)
+	return nil
+}
+
+// isBroken tells an error of the connection from one of the answer.
+func isBroken(err error) bool {
+	var network net.Error
+	var refusal sarama.KError // of another authentication
+	return errors.As(err, &network) || errors.As(err, &refusal) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, sarama.ErrNotConnected)
+}
+
+// wanted lists the partitions of this leader that have room, or just one of those that
+// have to be asked for alone.
+func (l *fetchLoop) wanted() []asked {
+	f := l.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var wanted []asked
+	for _, s := range f.subs {
+		if s.leader.addr != l.addr || s.parked || s.queued >= f.o.MaxQueuedBytes {
+			continue
+		}
+		a := asked{s, s.epoch, s.position, s.leader.epoch, s.alone}
+		if a.alone {
+			return []asked{a}
+		}
+		wanted = append(wanted, a)
+	}
+	return wanted
+}
+
+// isolate finds the partition whose records cannot be decoded: sarama only says that there
+// is one in the answer. Each is asked for alone from now on, until that went well; the one
+// with which it does not is parked, and does not stop the others.
+func (l *fetchLoop) isolate(wanted []asked, err error) {
+	if a := wanted[0]; a.alone {
+		l.f.park(a, fmt.Errorf("broker: decode %v at offset %d: %w", a.s.partition, a.position, err))
+		return
+	}
+	l.setAlone(wanted, true)
+}
+
+func (l *fetchLoop) setAlone(wanted []asked, alone bool) {
+	l.f.mu.Lock()
+	defer l.f.mu.Unlock()
+	for _, a := range wanted {
+		a.s.alone = alone
+	}
+}
+
+// take delivers what an answer says about each partition.
+func (l *fetchLoop) take(wanted []asked, res *sarama.FetchResponse) {
+	if wanted[0].alone {
+		l.setAlone(wanted, false)
+	}
+	var lost []*Subscription
+	for _, a := range wanted {
+		block := res.GetBlock(a.s.partition.Topic, a.s.partition.Index)
+		switch {
+		case block == nil: // the broker throttles; sarama waits before the next request
+		case block.Err == sarama.ErrNoError:
+			l.deliver(a, block)
+		case isLeaderGone(block.Err), block.Err == sarama.ErrUnknown:
+			l.f.c.log.Debug("a partition cannot be read here, asking for its leader", "partition", a.s.partition, "broker", l.addr, "error", block.Err)
+			lost = append(lost, a.s)
+		default:
+			l.f.park(a, fmt.Errorf("broker: fetch %v at offset %d: %w", a.s.partition, a.position, explain(block.Err)))
+		}
+	}
+	if len(lost) > 0 {
+		l.f.lose(lost)
+	}
+}
+
+// deliver hands over what is new in a block.
+func (l *fetchLoop) deliver(a asked, block *sarama.FetchResponseBlock) {
+	f := l.f
+	b, err := f.decode(a.position, block)
+	if err != nil {
+		f.park(a, fmt.Errorf("broker: decode %v at offset %d: %w", a.s.partition, a.position, err))
+		return
+	}
+	b.Epoch = a.epoch
+	f.mu.Lock()
+	current := f.current(a)
+	news := current && (b.Next > a.position || b.Next >= b.End && a.s.told != b.End)
+	if news {
+		a.s.position, a.s.told = b.Next, b.End
+		a.s.queued += b.Bytes
+	}
+	f.mu.Unlock()
+	if news {
+		a.s.deliver(b)
+	} else {
+		f.free.put(b.Records)
+	}
+}

@@ -1,0 +1,384 @@
+package broker
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/seed-df18afd4/streams/internal/kafka"
+)
+
+// protocolType is what Kafka's tools look for when they show a group's partitions.
+const protocolType = "consumer"
+
+// leaveTimeout bounds how long a member that ends tries to say goodbye.
+const leaveTimeout = 2 * time.Second
+
+// GroupConfig describes a membership. The functions are called from Run's goroutine, and
+// no heartbeat is sent meanwhile: they must return well within Session.
+type GroupConfig struct {
+	Group      string
+	Protocol   string // name of the way to assign; all members must have the same
+	InstanceID string // "": dynamic, leaves when Run ends. Else static: keeps its partitions through a restart within Session
+
+	Session   time.Duration // a member that is silent for so long is out; within the broker's limits, 6 s to 30 min by default
+	Rebalance time.Duration // members that do not join within it are out
+	Heartbeat time.Duration // also how soon a member notices that it must join again
+
+	Topics []string
+
+	// Joining is called before every JoinGroup, several times in one rebalance maybe: from
+	// here to Assigned the generation is about to change, and commits must wait. A follower
+	// that asked for a rebalance gets one only if its bytes changed.
+	Joining func() (userData []byte, owned []kafka.Partition)
+	// Plan is called on the leader: who gets what. Members it leaves out get nothing. After
+	// an error it is called again, in another rebalance.
+	Plan func(members []GroupMember) (map[string]Assignment, error)
+	// Assigned is called with what this member got.
+	Assigned func(m Member, a Assignment)
+	// Lost is called when the partitions belong to somebody else now, or may.
+	Lost func(error)
+}
+
+// GroupMember is a member as the leader sees it.
+type GroupMember struct {
+	ID, InstanceID string
+	UserData       []byte
+	Owned          []kafka.Partition
+	Generation     int32 // in which it owned them; -1: none
+}
+
+// Assignment is what a member gets: partitions, for all to see, and what the assignor adds.
+type Assignment struct {
+	Partitions []kafka.Partition
+	UserData   []byte
+}
+
+// Group is one member of a consumer group, over a connection of its own: a waiting
+// JoinGroup would hold up everything else on it.
+type Group struct {
+	c      *Client
+	o      GroupConfig
+	rejoin chan string
+
+	// Of Run's goroutine.
+	conn       *conn
+	id         string    // given by the coordinator; kept until it says that it does not know it
+	generation int32     // -1: none
+	answered   time.Time // by the coordinator, the last time
+}
+
+// NewGroup returns a membership that begins with Run.
+func (c *Client) NewGroup(o GroupConfig) *Group {
+	return &Group{c: c, o: o, rejoin: make(chan string, 1), generation: -1}
+}
+
+// Rejoin asks for a rebalance, for the reason that the broker's log will show. It may be
+// called at any time, from any goroutine.
+func (g *Group) Rejoin(reason string) {
+	select {
+	case g.rejoin <- cmp.Or(reason, "asked for"):
+	default: // one is asked for already
+	}
+}
+
+// errAgain means that the same has to be done again, at once.
+var errAgain = errors.New("again")
+
+// Run is a member of the group until ctx ends, which returns nil, or until an error that
+// trying again does not cure: another process has the instance id, the group may not be
+// joined. A dynamic member leaves then, a static one stays until its session expires.
+func (g *Group) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer context.AfterFunc(g.c.ctx, func() { cancel(errClosed) })()
+	defer cancel(nil)
+	defer g.leave()
+	defer g.disconnect()
+	reason := "first join"
+	for ctx.Err() == nil {
+		reason = cmp.Or(g.checkSession(), reason)
+		next, err := g.step(ctx, reason)
+		switch {
+		case err == nil:
+			reason = next
+		case ctx.Err() != nil, errors.Is(err, errAgain):
+		case isFatalToMember(err):
+			g.lose(err)
+			return fmt.Errorf("broker: member of group %q: %w", g.o.Group, err)
+		default: // the network, or another coordinator
+			g.c.log.Warn("a request to the group's coordinator failed, trying again", "group", g.o.Group, "error", err)
+			g.disconnect()
+			sleep(ctx, later+rand.N(2*later))
+		}
+	}
+	if g.c.ctx.Err() != nil {
+		return errClosed
+	}
+	return nil
+}
+
+// step joins, for the given reason, or follows until there is one, which it returns.
+func (g *Group) step(ctx context.Context, reason string) (next string, err error) {
+	if err := g.connect(ctx); err != nil {
+		return "", err
+	}
+	if reason != "" {
+		return "", g.join(ctx, reason)
+	}
+	return g.follow(ctx)
+}
+
+// checkSession gives the partitions up when the coordinator has done so by now, and
+// returns why a join is due. The member keeps its id: the coordinator tells what it is
+// still worth.
+func (g *Group) checkSession() string {
+	if g.generation < 0 || time.Since(g.answered) < g.o.Session+g.o.Session/10 {
+		return ""
+	}
+	g.lose(fmt.Errorf("broker: no answer from the coordinator of group %q for the session timeout of %v: %w", g.o.Group, g.o.Session, sarama.ErrUnknownMemberId))
+	return "the session expired"
+}
+
+// lose tells the owner, once, that the partitions are gone.
+func (g *Group) lose(err error) {
+	if g.generation >= 0 {
+		g.generation = -1
+		g.o.Lost(err)
+	}
+}
+
+// forget ends a membership that the coordinator knows nothing of.
+func (g *Group) forget(code sarama.KError) {
+	g.id = ""
+	g.lose(fmt.Errorf("broker: group %q: %w", g.o.Group, code))
+}
+
+func (g *Group) connect(ctx context.Context) error {
+	if g.conn != nil {
+		return nil
+	}
+	addr, err := g.c.findCoordinator(ctx, sarama.CoordinatorGroup, g.o.Group)
+	if err != nil {
+		return err
+	}
+	// A JoinGroup waits for the slowest member, a SyncGroup for the leader.
+	cn := g.c.newConn(ctx, addr, g.o.Rebalance+readTimeout)
+	if err := cn.open(); err != nil {
+		return err
+	}
+	g.conn = cn
+	return nil
+}
+
+func (g *Group) disconnect() {
+	if g.conn != nil {
+		g.conn.close()
+		g.conn = nil
+	}
+}
+
+func (g *Group) instance() *string { return Member{InstanceID: g.o.InstanceID}.instance() }
+
+// join runs JoinGroup and SyncGroup, and calls Assigned.
+func (g *Group) join(ctx context.Context, reason string) error {
+	userData, owned := g.o.Joining()
+	meta := &sarama.ConsumerGroupMemberMetadata{Version: 2, Topics: g.o.Topics, UserData: userData, GenerationID: g.generation}
+	byTopic := groupByTopic(owned)
+	for _, topic := range slices.Sorted(maps.Keys(byTopic)) {
+		meta.OwnedPartitions = append(meta.OwnedPartitions, &sarama.OwnedPartition{Topic: topic, Partitions: byTopic[topic]})
+	}
+	req := &sarama.JoinGroupRequest{
+		Version: 8, GroupId: g.o.Group, MemberId: g.id, GroupInstanceId: g.instance(), ProtocolType: protocolType, Reason: &reason,
+		SessionTimeout: int32(g.o.Session / time.Millisecond), RebalanceTimeout: int32(g.o.Rebalance / time.Millisecond),
+	}
+	if err := req.AddGroupProtocolMetadata(g.o.Protocol, meta); err != nil {
+		return err
+	}
+	j, err := g.conn.JoinGroup(req)
+	if err != nil {
+		return err
+	}
+	g.answered = time.Now()
+	switch j.Err {
+	case sarama.ErrNoError:
+		g.id = j.MemberId
+		return g.sync(ctx, j)
+	case sarama.ErrMemberIdRequired: // a dynamic member's first join
+		g.id = j.MemberId
+		return errAgain
+	case sarama.ErrUnknownMemberId, sarama.ErrIllegalGeneration:
+		g.forget(j.Err)
+		return errAgain
+	}
+	return fmt.Errorf("join: %w", explain(j.Err))
+}
+
+// sync hands out the plan, on the leader, and takes this member's part of it.
+func (g *Group) sync(ctx context.Context, j *sarama.JoinGroupResponse) error {
+	kind := protocolType
+	req := &sarama.SyncGroupRequest{
+		Version: 5, GroupId: g.o.Group, GenerationId: j.GenerationId, MemberId: g.id, GroupInstanceId: g.instance(),
+		ProtocolType: &kind, ProtocolName: &g.o.Protocol,
+	}
+	if j.LeaderId == j.MemberId {
+		if err := g.plan(j, req); err != nil {
+			g.c.log.Error("the assignment could not be planned, joining again", "group", g.o.Group, "error", err)
+			sleep(ctx, later+rand.N(2*later))
+			return errAgain
+		}
+	}
+	r, err := g.conn.SyncGroup(req)
+	if err != nil {
+		return err
+	}
+	g.answered = time.Now()
+	switch r.Err {
+	case sarama.ErrNoError:
+	case sarama.ErrRebalanceInProgress:
+		g.generation = j.GenerationId
+		return errAgain
+	case sarama.ErrUnknownMemberId, sarama.ErrIllegalGeneration:
+		g.forget(r.Err)
+		return errAgain
+	default:
+		return fmt.Errorf("sync: %w", explain(r.Err))
+	}
+	a, err := r.GetMemberAssignment()
+	if err != nil {
+		return fmt.Errorf("decode the assignment: %w", err)
+	}
+	g.generation = j.GenerationId
+	got := Assignment{}
+	if a != nil { // nil: the leader's plan left this member out
+		got = Assignment{Partitions: partitionsOf(a.Topics), UserData: a.UserData}
+	}
+	g.o.Assigned(Member{Group: g.o.Group, ID: g.id, InstanceID: g.o.InstanceID, Generation: g.generation}, got)
+	return nil
+}
+
+func (g *Group) plan(j *sarama.JoinGroupResponse, req *sarama.SyncGroupRequest) error {
+	metas, err := j.GetMembers()
+	if err != nil {
+		return fmt.Errorf("decode the members' subscriptions: %w", err)
+	}
+	members := make([]GroupMember, 0, len(j.Members))
+	for _, m := range j.Members {
+		meta := metas[m.MemberId]
+		member := GroupMember{ID: m.MemberId, UserData: meta.UserData, Generation: meta.GenerationID}
+		if m.GroupInstanceId != nil {
+			member.InstanceID = *m.GroupInstanceId
+		}
+		for _, o := range meta.OwnedPartitions {
+			for _, i := range o.Partitions {
+				member.Owned = append(member.Owned, kafka.Partition{Topic: o.Topic, Index: i})
+			}
+		}
+		members = append(members, member)
+	}
+	slices.SortFunc(members, func(a, b GroupMember) int { return cmp.Compare(a.ID, b.ID) })
+	plan, err := g.o.Plan(members)
+	if err != nil {
+		return err
+	}
+	for id, a := range plan {
+		err := req.AddGroupAssignmentMember(id, &sarama.ConsumerGroupMemberAssignment{Topics: groupByTopic(a.Partitions), UserData: a.UserData})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func groupByTopic(ps []kafka.Partition) map[string][]int32 {
+	topics := map[string][]int32{}
+	for _, p := range ps {
+		topics[p.Topic] = append(topics[p.Topic], p.Index)
+	}
+	return topics
+}
+
+func partitionsOf(topics map[string][]int32) []kafka.Partition {
+	var ps []kafka.Partition
+	for _, topic := range slices.Sorted(maps.Keys(topics)) {
+		for _, i := range topics[topic] {
+			ps = append(ps, kafka.Partition{Topic: topic, Index: i})
+		}
+	}
+	return ps
+}
+
+// follow sends heartbeats until a join is due, and returns why.
+func (g *Group) follow(ctx context.Context) (reason string, err error) {
+	beat := time.NewTicker(g.o.Heartbeat)
+	defer beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return "", nil
+		case reason := <-g.rejoin:
+			return reason, nil
+		case <-beat.C:
+		}
+		r, err := g.conn.Heartbeat(&sarama.HeartbeatRequest{
+			Version: 4, GroupId: g.o.Group, MemberId: g.id, GenerationId: g.generation, GroupInstanceId: g.instance(),
+		})
+		if err != nil {
+			return "", err
+		}
+		switch r.Err {
+		case sarama.ErrNoError:
+			g.answered = time.Now()
+		case sarama.ErrRebalanceInProgress:
+			g.answered = time.Now()
+			return "the group is rebalancing", nil
+		case sarama.ErrUnknownMemberId, sarama.ErrIllegalGeneration:
+			g.forget(r.Err)
+			return "the membership was lost", nil
+		default:
+			return "", fmt.Errorf("heartbeat: %w", explain(r.Err))
+		}
+	}
+}
+
+// isFatalToMember reports an answer that stays the same however often one asks.
+func isFatalToMember(err error) bool {
+	for _, code := range []sarama.KError{
+		sarama.ErrFencedInstancedId, sarama.ErrGroupAuthorizationFailed, sarama.ErrTopicAuthorizationFailed,
+		sarama.ErrClusterAuthorizationFailed, sarama.ErrInvalidSessionTimeout, sarama.ErrInconsistentGroupProtocol,
+		sarama.ErrInvalidGroupId, sarama.ErrGroupMaxSizeReached, sarama.ErrUnsupportedVersion, sarama.ErrSASLAuthenticationFailed,
+	} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
+}
+
+// leave makes the coordinator give a dynamic member's partitions away now, and not when
+// the session expires. It takes a new connection: on the old one a join may be pending.
+func (g *Group) leave() {
+	if g.id == "" || g.o.InstanceID != "" || g.c.ctx.Err() != nil {
+		return
+	}
+	ctx, end := g.c.bound(g.c.ctx, leaveTimeout)
+	defer end()
+	l := g.c.link(ctx, g.c.groupCoordinator(g.o.Group))
+	defer l.close()
+	err := l.ask(ctx, func(b *sarama.Broker) (sarama.KError, error) {
+		r, err := b.LeaveGroup(&sarama.LeaveGroupRequest{Version: 4, GroupId: g.o.Group, Members: []sarama.MemberIdentity{{MemberId: g.id}}})
+		if err != nil {
+			return 0, err
+		}
+		return r.Err, nil
+	})
+	if err != nil && !errors.Is(err, sarama.ErrUnknownMemberId) {
+		g.c.log.Warn("could not leave the group, its other members wait for the session timeout", "group", g.o.Group, "error", err)
+	}
+	g.id = ""
+}

@@ -1,0 +1,184 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/seed-df18afd4/streams/internal/kafka"
+)
+
+// The offsets that ListOffsets knows by name.
+const (
+	Earliest int64 = -2 // the first record that is still there
+	Latest   int64 = -1 // the end: where the next record goes, or with read-committed the first open transaction
+)
+
+// commitTimeout bounds how long CommitOffsets looks for a coordinator. A member that
+// could not reach it for so long has lost its partitions in any case.
+const commitTimeout = time.Minute
+
+// ListOffsets returns an offset of each partition: Earliest, Latest, or that of the first
+// record with a time at or after the given one, in milliseconds since 1970, and the end
+// when there is none.
+func (c *Client) ListOffsets(ctx context.Context, ps []kafka.Partition, at int64, readCommitted bool) (map[kafka.Partition]int64, error) {
+	ctx, end := c.bound(ctx, adminTimeout)
+	defer end()
+	offsets, err := c.listOffsets(ctx, ps, at, readCommitted)
+	if err != nil {
+		return nil, fmt.Errorf("broker: list offsets: %w", err)
+	}
+	var none []kafka.Partition
+	for p, offset := range offsets {
+		if offset < 0 {
+			none = append(none, p)
+		}
+	}
+	if len(none) == 0 || at < 0 {
+		return offsets, nil
+	}
+	ends, err := c.listOffsets(ctx, none, Latest, readCommitted)
+	if err != nil {
+		return nil, fmt.Errorf("broker: list offsets: %w", err)
+	}
+	for p, offset := range ends {
+		offsets[p] = offset
+	}
+	return offsets, nil
+}
+
+func (c *Client) listOffsets(ctx context.Context, ps []kafka.Partition, at int64, readCommitted bool) (map[kafka.Partition]int64, error) {
+	offsets := map[kafka.Partition]int64{}
+	err := c.askLeaders(ctx, ps, func(b *sarama.Broker, ps []kafka.Partition) (map[kafka.Partition]sarama.KError, error) {
+		req := sarama.NewOffsetRequest(c.cfg.Version)
+		req.IsolationLevel = isolation(readCommitted)
+		for _, p := range ps {
+			req.AddBlock(p.Topic, p.Index, at, 1)
+		}
+		r, err := b.GetAvailableOffsets(req)
+		if err != nil {
+			return nil, err
+		}
+		codes := map[kafka.Partition]sarama.KError{}
+		for _, p := range ps {
+			if answer := r.GetBlock(p.Topic, p.Index); answer != nil {
+				codes[p] = answer.Err
+				offsets[p] = answer.Offset
+			}
+		}
+		return codes, nil
+	})
+	return offsets, err
+}
+
+func isolation(readCommitted bool) sarama.IsolationLevel {
+	if readCommitted {
+		return sarama.ReadCommitted
+	}
+	return sarama.ReadUncommitted
+}
+
+// Committed returns the group's committed offsets. A partition without one is absent. It
+// waits for transactions that are about to commit other ones.
+func (c *Client) Committed(ctx context.Context, group string, ps []kafka.Partition) (map[kafka.Partition]kafka.Offset, error) {
+	ctx, end := c.bound(ctx, adminTimeout)
+	defer end()
+	partitions := map[string][]int32{}
+	for _, p := range ps {
+		partitions[p.Topic] = append(partitions[p.Topic], p.Index)
+	}
+	found := map[kafka.Partition]kafka.Offset{}
+	var at kafka.Partition // what an error is about
+	err := c.toGroup(group).ask(ctx, func(b *sarama.Broker) (sarama.KError, error) {
+		req := sarama.NewOffsetFetchRequest(c.cfg.Version, group, partitions)
+		req.RequireStable = true
+		r, err := b.FetchOffset(req)
+		if err != nil {
+			return 0, err
+		}
+		code := r.GroupError()
+		if code == sarama.ErrGroupIDNotFound {
+			return sarama.ErrNoError, nil
+		}
+		clear(found)
+		for _, p := range ps {
+			answer := r.GetGroupBlock(group, p.Topic, p.Index)
+			switch {
+			case answer == nil || code != sarama.ErrNoError:
+			case answer.Err != sarama.ErrNoError:
+				at, code = p, answer.Err
+			case answer.Offset >= 0:
+				found[p] = kafka.Offset{At: answer.Offset, Metadata: answer.Metadata}
+			}
+		}
+		return code, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("broker: read the committed offsets of group %q: %w", group, about(at, err))
+	}
+	return found, nil
+}
+
+// about puts the partition before an error, if it is about one.
+func about(p kafka.Partition, err error) error {
+	if p.Topic == "" {
+		return err
+	}
+	return fmt.Errorf("%v: %w", p, err)
+}
+
+// Member is one member of a group in one generation: what a coordinator checks offsets
+// against. The zero ID and Generation -1 commit for a group that has no members.
+type Member struct {
+	Group, ID, InstanceID string
+	Generation            int32
+}
+
+func (m Member) instance() *string {
+	if m.InstanceID == "" {
+		return nil
+	}
+	return &m.InstanceID
+}
+
+// CommitOffsets commits offsets outside of a transaction: what was produced before them
+// must have been acknowledged (Producer.Wait). An error that Fenced knows means that the
+// member is not in the group any more.
+func (c *Client) CommitOffsets(m Member, offsets map[kafka.Partition]kafka.Offset) error {
+	if len(offsets) == 0 {
+		return nil
+	}
+	ctx, end := c.bound(c.ctx, commitTimeout)
+	defer end()
+	var at kafka.Partition
+	err := c.toGroup(m.Group).ask(ctx, func(b *sarama.Broker) (sarama.KError, error) {
+		req := sarama.NewOffsetCommitRequest(c.cfg, m.Group)
+		req.ConsumerGroupGeneration, req.ConsumerID, req.GroupInstanceId = m.Generation, m.ID, m.instance()
+		for p, o := range offsets {
+			req.AddBlockWithLeaderEpoch(p.Topic, p.Index, o.At, -1, 0, o.Metadata)
+		}
+		r, err := b.CommitOffset(req)
+		if err != nil {
+			return 0, err
+		}
+		answered := 0
+		for topic, ps := range r.Errors {
+			for i, code := range ps {
+				if answered++; code != sarama.ErrNoError {
+					at = kafka.Partition{Topic: topic, Index: i}
+					return code, nil
+				}
+			}
+		}
+		if answered < len(offsets) {
+			return 0, errors.New("the answer does not cover every offset")
+		}
+		return sarama.ErrNoError, nil
+	})
+	if err != nil {
+		return fmt.Errorf("broker: commit offsets of group %q as member %q, generation %d: %w", m.Group, m.ID, m.Generation, about(at, err))
+	}
+	return nil
+}

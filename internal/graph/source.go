@@ -1,0 +1,171 @@
+package graph
+
+import (
+	"fmt"
+
+	"github.com/seed-df18afd4/streams/internal/kafka"
+	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/internal/typed"
+)
+
+// reader decodes the records of a topic for one task. A source that needs the decoded
+// record for its time keeps it for the call of Process that follows.
+type reader[K, V any] struct {
+	t      Topic[K, V]
+	nilKey bool // K has a nil, which is null
+	nilVal bool
+	key    K
+	value  V
+	has    bool // there is a value; else it is null
+	ready  bool // decoded already, for its time
+	meta   plan.Meta
+}
+
+func newReader[K, V any](t Topic[K, V]) *reader[K, V] {
+	return &reader[K, V]{t: t, nilKey: typed.Nil[K]() != nil, nilVal: typed.Nil[V]() != nil}
+}
+
+// read decodes a record.
+func (d *reader[K, V]) read(r *kafka.Record) (err error) {
+	var k K
+	var v V
+	if r.Key != nil {
+		if k, err = d.t.Key.Decode(r.Key); err != nil {
+			return fmt.Errorf("decode the key: %w", err)
+		}
+	}
+	if r.Value != nil {
+		if v, err = d.t.Value.Decode(r.Value); err != nil {
+			return fmt.Errorf("decode the value: %w", err)
+		}
+	}
+	d.key, d.value, d.has = k, v, r.Value != nil
+	d.meta = plan.Meta{Time: r.Time, Headers: r.Headers, NoKey: r.Key == nil}
+	return nil
+}
+
+// time is the event time by the topic's own function.
+func (d *reader[K, V]) time(r *kafka.Record, partition int64) (int64, bool, error) {
+	d.ready = false
+	if err := d.read(r); err != nil {
+		return 0, false, err
+	}
+	d.ready = true
+	if !d.has && !d.nilVal {
+		return r.Time, true, nil
+	}
+	ms, ok := d.t.TimeOf(d.key, d.value, &d.meta, partition)
+	return ms, ok, nil
+}
+
+// input is the wired source: it decodes a record, unless that is done, and hands it on.
+func (d *reader[K, V]) input(w *Wiring, s *Step, next func(*reader[K, V]) error) plan.Input {
+	c, node := w.Context, w.nodes[s]
+	in := plan.Input{Process: func(r *kafka.Record, ms int64) error {
+		c.Node = node
+		if !d.ready {
+			if err := d.read(r); err != nil {
+				return err
+			}
+		}
+		d.ready = false
+		d.meta.Time = ms
+		return next(d)
+	}}
+	if d.t.TimeOf != nil {
+		in.Time = func(r *kafka.Record, partition int64) (int64, bool, error) {
+			c.Node = node
+			return d.time(r, partition)
+		}
+	}
+	return in
+}
+
+// Source adds a source that reads a topic as a stream. Null values that V does not have
+// are dropped and counted. A topic that is read twice has one source.
+func Source[K, V any](b *Builder, t Topic[K, V]) *Step {
+	t.check(b)
+	return b.source("source", t.Name, fmt.Sprintf("%T", t), t.StartAt, &plan.Topic{Name: t.Name}, streamInput(t))
+}
+
+func streamInput[K, V any](t Topic[K, V]) func(*Wiring, *Step) any {
+	return func(w *Wiring, s *Step) any {
+		next := Next[K, V](w, s)
+		return newReader(t).input(w, s, func(d *reader[K, V]) error {
+			if !d.has && !d.nilVal {
+				w.Drop(plan.NullValue)
+				return nil
+			}
+			return next(d.key, d.value, &d.meta)
+		})
+	}
+}
+
+// source adds a source step, or finds the one that reads the topic in the same way.
+func (b *Builder) source(kind, name, types string, startAt int64, topic *plan.Topic, wire func(*Wiring, *Step) any) *Step {
+	if s := b.sources[name]; s != nil {
+		if s.kind != kind || s.types != types {
+			b.Fail("topic %q is read here as %s of %s, at %s as %s of %s: read it once, and share the stream", name, kind, types, s.at, s.kind, s.types)
+		}
+		return s
+	}
+	s := b.Add(kind, nil, wire)
+	s.topic, s.isSource, s.startAt, s.types = topic, true, startAt, types
+	b.sources[name] = s
+	return s
+}
+
+// Through sends a stream through a topic of the application and gives the source behind
+// it. Records keep their times and headers. Unless keepNull, records with a null key,
+// which belong to no task, are dropped and counted.
+func Through[K, V any](parent *Step, t Topic[K, V], keepNull bool) *Step {
+	b := parent.b
+	t.check(b)
+	if at := b.through[t.Name]; at != nil {
+		b.Fail("repartition topic %q is used twice, here and at %s: share the stream, or give this one another name", t.Name, at.at)
+		return at
+	}
+	from := parent
+	if !keepNull {
+		from = dropNullKeys[K, V](parent)
+	}
+	topic := &plan.Topic{Name: t.Name, Repartition: true, Partitions: t.Partitions}
+	sink := addSink(from, "repartition", t, topic)
+	behind := b.Add("repartition-source", nil, streamInput(t))
+	behind.topic, behind.isSource = topic, true
+	sink.feeds = behind
+	b.through[t.Name] = behind
+	return behind
+}
+
+func dropNullKeys[K, V any](parent *Step) *Step {
+	return Map(parent, "drop-null-key", func(w *Wiring, next Handler[K, V]) Handler[K, V] {
+		null := NullKey[K]()
+		return func(k K, v V, m *plan.Meta) error {
+			if null(k, m) {
+				w.Drop(plan.NullKey)
+				return nil
+			}
+			return next(k, v, m)
+		}
+	})
+}
+
+// NullKey says how to tell that a record's key is null.
+func NullKey[K any]() func(k K, m *plan.Meta) bool {
+	if isNil := typed.Nil[K](); isNil != nil {
+		return func(k K, m *plan.Meta) bool { return m.NoKey || isNil(k) }
+	}
+	return func(_ K, m *plan.Meta) bool { return m.NoKey }
+}
+
+// HasNil says whether a T can be nil, and so null.
+func HasNil[T any]() bool { return typed.Nil[T]() != nil }
+
+// NullValue says how to tell that a value is null.
+func NullValue[V any]() func(V) bool {
+	if isNil := typed.Nil[V](); isNil != nil {
+		return isNil
+	}
+	return func(V) bool { return false }
+}

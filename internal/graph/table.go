@@ -1,0 +1,227 @@
+package graph
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/seed-df18afd4/streams/internal/kafka"
+	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/internal/typed"
+	"github.com/seed-df18afd4/streams/state"
+)
+
+// Lookup reads the row of a table for a key, as of a time where the table has History.
+type Lookup[K, V any] func(k K, at int64) (v V, ms int64, ok bool, err error)
+
+// table is what a step that sends Changes knows of its rows.
+type table struct {
+	kept   *Store            // where the rows are; nil: nowhere, or not yet
+	rows   any               // the state.Store[K, V] that describes kept
+	needed bool              // somebody looks rows up
+	from   *Step             // the table that the rows are computed from, unless they are kept
+	view   func(*Wiring) any // a Lookup over that of from
+
+	// Of a source: the store that keeps its rows if somebody needs them, what keeps them
+	// there when the graph is complete, and a func(state.Store[K, V]) to keep them elsewhere.
+	name   string
+	late   func()
+	keepIn any
+}
+
+// TableSource adds a source that reads a topic as a table: a null value deletes a row, a
+// record with a null key is dropped and counted. Its rows are kept only if somebody needs
+// them; then the topic itself is their changelog.
+func TableSource[K, V any](b *Builder, t Topic[K, V], rows state.Store[K, V]) *Step {
+	t.check(b)
+	s := b.source("table", t.Name, fmt.Sprintf("%T", t), t.StartAt, &plan.Topic{Name: t.Name}, tableInput(t))
+	if s.table == nil {
+		keep := func(rows state.Store[K, V]) { keepSource(s, t, rows) }
+		s.table = &table{name: rows.Name, keepIn: keep, late: func() { keep(rows) }}
+	}
+	return s
+}
+
+// Materialize keeps the rows of a table that is read from a topic where they are read, and
+// says whether it could: other tables need a step of their own.
+func Materialize[K, V any](s *Step, in state.Store[K, V]) bool {
+	keep, ok := s.table.keepIn.(func(state.Store[K, V]))
+	if ok {
+		keep(in)
+	}
+	return ok
+}
+
+// Kept is the name of the store that keeps the table's rows, if any does.
+func (s *Step) Kept() (name string, ok bool) {
+	if s.table == nil || s.table.kept == nil {
+		return "", false
+	}
+	return s.table.kept.Name, true
+}
+
+// Keep makes the step the table that keeps its rows in a store.
+func Keep[K, V any](s *Step, rows state.Store[K, V]) *Store {
+	st := s.b.Store(rows.Spec())
+	s.Own(st)
+	if s.table == nil {
+		s.table = &table{}
+	}
+	s.table.kept, s.table.rows = st, rows
+	return st
+}
+
+// keepSource keeps the rows of a table's source. The topic is the changelog if its
+// records are the rows as they are; what has History needs every version, which a
+// compacted topic may have lost, and has a changelog of its own.
+func keepSource[K, V any](s *Step, t Topic[K, V], rows state.Store[K, V]) {
+	st := Keep(s, rows)
+	if rows.History == 0 && same(t.Key, rows.Key) && same(t.Value, rows.Value) && !rows.NoChangelog {
+		st.source = s
+		st.Convert = converter(t)
+	}
+}
+
+// same says whether two serdes are one. Those that cannot be compared are not.
+func same(a, b any) bool {
+	return a != nil && b != nil && reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.TypeOf(a).Comparable() && a == b
+}
+
+// converter turns the topic's records into rows: those that processing would have
+// dropped make none, and a row has its event time.
+func converter[K, V any](t Topic[K, V]) func() func(kafka.Record) (kafka.Record, bool) {
+	return func() func(kafka.Record) (kafka.Record, bool) {
+		d, last := newReader(t), int64(-1)
+		return func(r kafka.Record) (kafka.Record, bool) {
+			if r.Key == nil {
+				return r, false
+			}
+			if t.TimeOf == nil {
+				return r, d.read(&r) == nil
+			}
+			ms, ok, err := d.time(&r, last)
+			last = max(last, ms)
+			r.Time = ms
+			return r, ok && err == nil && ms >= 0
+		}
+	}
+}
+
+// tableInput reads rows and sends their changes.
+func tableInput[K, V any](t Topic[K, V]) func(*Wiring, *Step) any {
+	return func(w *Wiring, s *Step) any {
+		next, null := Next[K, Change[V]](w, s), NullKey[K]()
+		save := func(K, Change[V], int64) (bool, error) { return true, nil }
+		if s.table.kept != nil {
+			save = Saver[K, V](w, s)
+		}
+		return newReader(t).input(w, s, func(d *reader[K, V]) error {
+			if null(d.key, &d.meta) {
+				w.Drop(plan.NullKey)
+				return nil
+			}
+			change := Change[V]{New: d.value, HasNew: d.has}
+			if kept, err := save(d.key, change, d.meta.Time); err != nil || !kept {
+				return err
+			}
+			return next(d.key, change, &d.meta)
+		})
+	}
+}
+
+// Saver writes changes into the table's store. What is too old to be kept is dropped and
+// counted.
+func Saver[K, V any](w *Wiring, s *Step) func(k K, c Change[V], ms int64) (kept bool, err error) {
+	rows := Rows[K, V](w, s)
+	return func(k K, c Change[V], ms int64) (kept bool, err error) {
+		var dropped bool
+		if c.HasNew {
+			_, dropped, err = rows.Save(k, c.New, ms)
+		} else {
+			_, dropped, err = rows.Remove(k, ms)
+		}
+		if dropped {
+			w.Drop(plan.Late)
+		}
+		return !dropped, err
+	}
+}
+
+// Rows opens the store that keeps the table's rows.
+func Rows[K, V any](w *Wiring, s *Step) *typed.Table[K, V] {
+	return Open(w, s.table.kept, s.table.rows.(state.Store[K, V]))
+}
+
+// Look makes the rows of a table available to another step, which is then in the same
+// sub-topology. Call LookupOf when that step is wired.
+func (s *Step) Look(t *Step) *Step {
+	t.need()
+	s.looks = append(s.looks, t)
+	return s
+}
+
+// need says that somebody looks rows up.
+func (s *Step) need() {
+	s.table.needed = true
+	if s.table.kept == nil && s.table.from != nil {
+		s.table.from.need()
+	}
+}
+
+// LookupOf is how the rows of a table are read in a task.
+func LookupOf[K, V any](w *Wiring, s *Step) Lookup[K, V] {
+	if s.table.kept != nil {
+		return Rows[K, V](w, s).LoadAt
+	}
+	return s.table.view(w).(Lookup[K, V])
+}
+
+// MapTable adds a step that computes a table from another, row by row. Its rows are not
+// kept: they are computed again when they are looked up. Without ok there is no row.
+func MapTable[K, V, W any](parent *Step, kind string, f func(K, V) (W, bool)) *Step {
+	null := NullValue[W]()
+	of := func(k K, v V, has bool) (w W, ok bool) {
+		if !has {
+			return w, false
+		}
+		w, ok = f(k, v)
+		return w, ok && !null(w)
+	}
+	s := Map(parent, kind, func(_ *Wiring, next Handler[K, Change[W]]) Handler[K, Change[V]] {
+		return func(k K, c Change[V], m *plan.Meta) error {
+			var out Change[W]
+			out.New, out.HasNew = of(k, c.New, c.HasNew)
+			return next(k, out, m)
+		}
+	})
+	s.table = &table{from: parent, view: func(w *Wiring) any {
+		lookup := LookupOf[K, V](w, parent)
+		return Lookup[K, W](func(k K, at int64) (W, int64, bool, error) {
+			v, ms, ok, err := lookup(k, at)
+			out, ok := of(k, v, ok && err == nil)
+			return out, ms, ok, err
+		})
+	}}
+	return s
+}
+
+// Stored adds a step that keeps the rows of a table in a store.
+func Stored[K, V any](parent *Step, kind string, rows state.Store[K, V]) *Step {
+	var s *Step
+	s = Map(parent, kind, func(w *Wiring, next Handler[K, Change[V]]) Handler[K, Change[V]] {
+		save := Saver[K, V](w, s)
+		return func(k K, c Change[V], m *plan.Meta) error {
+			if kept, err := save(k, c, m.Time); err != nil || !kept {
+				return err
+			}
+			return next(k, c, m)
+		}
+	})
+	Keep(s, rows)
+	return s
+}
+
+// Same makes a step's rows those of another table, whose changes it passes on.
+func (s *Step) Same(of *Step) *Step {
+	s.table = &table{kept: of.table.kept, rows: of.table.rows}
+	return s
+}

@@ -1,0 +1,186 @@
+package store
+
+import (
+	"errors"
+	"reflect"
+	"unsafe"
+
+	"github.com/syndtr/goleveldb/leveldb"
+	"github.com/syndtr/goleveldb/leveldb/iterator"
+	"github.com/syndtr/goleveldb/leveldb/storage"
+	"github.com/syndtr/goleveldb/leveldb/util"
+)
+
+// database is one goleveldb database without a journal.
+type database struct {
+	db    *leveldb.DB
+	files storage.Storage
+	res   *Resources
+	at    position
+	batch leveldb.Batch
+	size  int // bytes in batch
+	value []byte
+}
+
+// A batch is small enough to be written without a noticeable pause.
+const (
+	batchRows  = 1000
+	batchBytes = 512 << 10
+)
+
+// openDatabase opens the database in dir, or a new one; an empty dir means memory.
+func openDatabase(dir string, writeBuffer int, res *Resources) (_ *database, err error) {
+	defer guard(&err)
+	files, err := openStorage(dir)
+	if err != nil {
+		return nil, err
+	}
+	db, err := leveldb.Open(files, res.options(writeBuffer))
+	if err != nil {
+		return nil, errors.Join(err, files.Close())
+	}
+	res.databases.Add(1)
+	d := &database{db: db, files: files, res: res, at: noPosition}
+	b, err := db.Get(positionKey, nil)
+	if err == nil {
+		d.at, err = readPosition(b)
+		if err != nil {
+			err = corrupt(err)
+		}
+	}
+	if err != nil && err != leveldb.ErrNotFound {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+func (d *database) position() position { return d.at }
+
+func (d *database) get(key []byte) (value []byte, time int64, ok bool, err error) {
+	defer guard(&err)
+	b, err := d.db.Get(key, nil)
+	if err == leveldb.ErrNotFound {
+		return nil, 0, false, nil
+	}
+	if err != nil {
+		return nil, 0, false, err
+	}
+	time, value, err = splitStored(b)
+	return value, time, err == nil, err
+}
+
+func (d *database) scan(s span) ([]cursor, error) {
+	return []cursor{d.cursor(s)}, nil
+}
+
+func (d *database) cursor(s span) *dbCursor {
+	it := d.db.NewIterator(&util.Range{Start: s.lo, Limit: s.limit()}, nil)
+	return &dbCursor{it: it, backward: s.backward}
+}
+
+func (d *database) put(key, value []byte, time int64) error {
+	d.value = appendStored(d.value[:0], time, value)
+	d.batch.Put(key, d.value)
+	return d.grown(len(key) + len(d.value))
+}
+
+func (d *database) remove(key []byte) error {
+	d.batch.Delete(key)
+	return d.grown(len(key))
+}
+
+func (d *database) grown(n int) error {
+	if d.size += n; d.size < batchBytes && d.batch.Len() < batchRows {
+		return nil
+	}
+	return d.write()
+}
+
+func (d *database) write() error {
+	err := d.db.Write(&d.batch, nil)
+	d.batch.Reset()
+	d.size = 0
+	return err
+}
+
+func (d *database) commit(p position) error {
+	var buf [2 * timeLen]byte
+	d.batch.Put(positionKey, appendPosition(buf[:0], p))
+	if err := d.write(); err != nil {
+		return err
+	}
+	d.at = p
+	return nil
+}
+
+// maintain has nothing to do: rows that go one by one are removed by their store.
+func (d *database) maintain(int64) error { return nil }
+
+func (d *database) bytes(s span) (int64, error) {
+	sizes, err := d.db.SizeOf([]util.Range{{Start: s.lo, Limit: s.limit()}})
+	if err != nil {
+		return 0, err
+	}
+	return sizes.Sum(), nil
+}
+
+// flush makes goleveldb write its memory into a table. It has no call for that, but to
+// begin a transaction does it.
+func (d *database) flush() error {
+	tr, err := d.db.OpenTransaction()
+	if err != nil {
+		d.unlock()
+		return err
+	}
+	tr.Discard()
+	return nil
+}
+
+// unlock frees the write lock of goleveldb, which keeps it for ever when
+// OpenTransaction fails after it took the lock: the next Write, and Close, would hang.
+func (d *database) unlock() {
+	f := reflect.ValueOf(d.db).Elem().FieldByName("writeLockC")
+	lock := *(*chan struct{})(unsafe.Pointer(f.UnsafeAddr()))
+	select {
+	case <-lock:
+	default:
+	}
+}
+
+func (d *database) close() error {
+	d.res.databases.Add(-1)
+	return errors.Join(d.db.Close(), d.files.Close())
+}
+
+// dbCursor walks through a database.
+type dbCursor struct {
+	it       iterator.Iterator
+	backward bool
+	begun    bool
+	time     int64
+	value    []byte
+}
+
+func (c *dbCursor) next() (ok bool, err error) {
+	defer guard(&err)
+	switch {
+	case !c.begun && c.backward:
+		ok = c.it.Last()
+	case !c.begun:
+		ok = c.it.First()
+	case c.backward:
+		ok = c.it.Prev()
+	default:
+		ok = c.it.Next()
+	}
+	c.begun = true
+	if !ok {
+		return false, c.it.Error()
+	}
+	c.time, c.value, err = splitStored(c.it.Value())
+	return err == nil, err
+}
+
+func (c *dbCursor) key() []byte                { return c.it.Key() }
+func (c *dbCursor) row() ([]byte, int64, bool) { return c.value, c.time, true }
+func (c *dbCursor) close()                     { c.it.Release() }

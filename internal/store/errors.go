@@ -1,0 +1,70 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/syndtr/goleveldb/leveldb"
+	ldberrors "github.com/syndtr/goleveldb/leveldb/errors"
+	"github.com/syndtr/goleveldb/leveldb/storage"
+)
+
+// CorruptError says that the files of a store are damaged. Destroy the store and
+// restore it from its changelog.
+type CorruptError struct {
+	Store, Dir string
+	Err        error
+}
+
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("store: %q in %q is corrupt: %v; destroy it and restore it from its changelog", e.Store, e.Dir, e.Err)
+}
+
+// Unwrap returns what was found.
+func (e *CorruptError) Unwrap() error { return e.Err }
+
+// errClosed is the answer of a store after Close.
+var errClosed = errors.New("the store is closed")
+
+// damage marks an error as corruption that goleveldb did not name so.
+type damage struct{ error }
+
+func (d damage) Unwrap() error { return d.error }
+
+func corrupt(err error) error { return damage{err} }
+
+// guard turns a panic into damage: goleveldb panics on some corrupt tables.
+func guard(err *error) {
+	if p := recover(); p != nil {
+		*err = corrupt(fmt.Errorf("panic while reading: %v", p))
+	}
+}
+
+func isCorrupt(err error) bool {
+	var (
+		marked damage
+		inDB   *ldberrors.ErrCorrupted
+		inFile *storage.ErrCorrupted
+	)
+	return errors.As(err, &marked) || errors.As(err, &inDB) || errors.As(err, &inFile) ||
+		errors.Is(err, leveldb.ErrReadOnly)
+}
+
+// isEnvironment reports whether err comes from the machine, not from the files of the
+// store: no permission, no space, too many open files, or another process has them.
+func isEnvironment(err error) bool {
+	var no syscall.Errno
+	if errors.As(err, &no) {
+		return no != syscall.ENOENT
+	}
+	return errors.Is(err, storage.ErrLocked)
+}
+
+// fail gives an error of the engine the names of the store.
+func (s *Store) fail(doing string, err error) error {
+	if isCorrupt(err) {
+		return &CorruptError{Store: s.spec.Name, Dir: s.dir, Err: err}
+	}
+	return fmt.Errorf("store: %s %q in %q: %w", doing, s.spec.Name, s.dir, err)
+}

@@ -1,0 +1,27 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// errInUse is what lockFile says when another process has the lock.
+var errInUse = errors.New("another process uses it")
+
+// LockDir makes this process the only one to use the state directory dir, which it
+// creates. The lock ends with unlock or with the process, however it dies.
+func LockDir(dir string) (unlock func(), err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("store: create the state directory %q: %w", dir, err)
+	}
+	f, err := lockFile(filepath.Join(dir, ".lock"))
+	if errors.Is(err, errInUse) {
+		return nil, fmt.Errorf("store: the state directory %q is locked: %w; stop that process or give this one a state directory of its own", dir, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store: lock the state directory %q: %w", dir, err)
+	}
+	return func() { _ = f.Close() }, nil // nothing was written to it
+}

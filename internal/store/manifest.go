@@ -1,0 +1,138 @@
+package store
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+)
+
+// manifest is the file that describes a store on disk: what it is the state of and, of a
+// window store, which segments it has.
+type manifest struct {
+	origin   string
+	base     position // of a store without segments
+	segments []segmentState
+}
+
+// segmentState is what the manifest knows of a segment.
+type segmentState struct {
+	id int64
+	// complete: no changelog record before it is missing in the segment.
+	complete int64
+	// durable is the offset that the segment's database had when it was flushed last. A
+	// database that is behind it has lost something. -1: never flushed.
+	durable int64
+}
+
+const (
+	manifestName = "STORE"
+	// manifestMagic has the format of the whole store as its last number. Raise it when
+	// anything on disk changes: stores of another format are restored anew.
+	manifestMagic = "streams store 1\n"
+)
+
+var errManifest = errors.New("the file " + manifestName + " is damaged or of another format")
+
+func (m *manifest) encode() []byte {
+	b := []byte(manifestMagic)
+	b = binary.AppendUvarint(b, uint64(len(m.origin)))
+	b = append(b, m.origin...)
+	b = appendPosition(b, m.base)
+	b = binary.AppendUvarint(b, uint64(len(m.segments)))
+	for _, s := range m.segments {
+		b = binary.AppendVarint(b, s.id)
+		b = binary.AppendVarint(b, s.complete)
+		b = binary.AppendVarint(b, s.durable)
+	}
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(b, castagnoli))
+}
+
+func decodeManifest(b []byte) (*manifest, error) {
+	body := len(b) - 4
+	if body < len(manifestMagic) || string(b[:len(manifestMagic)]) != manifestMagic ||
+		crc32.Checksum(b[:body], castagnoli) != binary.LittleEndian.Uint32(b[body:]) {
+		return nil, errManifest
+	}
+	r := fields{b: b[len(manifestMagic):body]}
+	m := &manifest{origin: string(r.bytes(r.uvarint()))}
+	m.base, _ = readPosition(r.bytes(2 * timeLen))
+	for range r.uvarint() {
+		m.segments = append(m.segments, segmentState{r.varint(), r.varint(), r.varint()})
+		if r.short {
+			break
+		}
+	}
+	if r.short || len(r.b) != 0 {
+		return nil, errManifest
+	}
+	return m, nil
+}
+
+// fields reads what encode appended.
+type fields struct {
+	b     []byte
+	short bool // there was less than what was asked for
+}
+
+func (f *fields) uvarint() uint64 {
+	v, n := binary.Uvarint(f.b)
+	f.skip(n)
+	return v
+}
+
+func (f *fields) varint() int64 {
+	v, n := binary.Varint(f.b)
+	f.skip(n)
+	return v
+}
+
+func (f *fields) skip(n int) {
+	if n <= 0 {
+		f.short = true
+		return
+	}
+	f.b = f.b[n:]
+}
+
+func (f *fields) bytes(n uint64) []byte {
+	if n > uint64(len(f.b)) {
+		f.short = true
+		return nil
+	}
+	b := f.b[:n]
+	f.b = f.b[n:]
+	return b
+}
+
+// readManifest reads the manifest of the store in dir. It is os.ErrNotExist when there
+// is none.
+func readManifest(dir string) (*manifest, error) {
+	b, err := os.ReadFile(filepath.Join(dir, manifestName))
+	if err != nil {
+		return nil, err
+	}
+	return decodeManifest(b)
+}
+
+// write replaces the manifest in dir, durably, at once or not at all.
+func (m *manifest) write(dir string) error {
+	path := filepath.Join(dir, manifestName)
+	if err := writeSynced(path+".new", m.encode()); err != nil {
+		return err
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func writeSynced(path string, b []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	return errors.Join(err, f.Sync(), f.Close())
+}

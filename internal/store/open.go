@@ -1,0 +1,98 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// rowsDir is where the database of a store that is not a window store is.
+const rowsDir = "rows"
+
+// Open opens the store in dir, which it creates, or makes a new one. Origin says what
+// the changelog of the store is: its topic, the topic's id and the partition. What is in
+// dir is deleted, and the store is empty and has no Offset, when it is of another origin
+// or format, or is corrupt. An error means that the machine refused something.
+func Open(dir string, s Spec, origin string, r *Resources) (*Store, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	st := newStore(dir, s, r)
+	if s.InMemory {
+		return st.opened(st.openEngine("", &manifest{origin: origin, base: noPosition}))
+	}
+	err := st.openDir(origin)
+	if err == nil || isEnvironment(err) {
+		return st.opened(err)
+	}
+	r.log.Warn("store wiped, it will be restored from its changelog", "store", s.Name, "dir", dir, "reason", err)
+	if err := os.RemoveAll(dir); err != nil {
+		return st.opened(err)
+	}
+	return st.opened(st.openDir(origin))
+}
+
+func (s *Store) opened(err error) (*Store, error) {
+	if err != nil {
+		return nil, fmt.Errorf("store: open %q in %q: %w", s.spec.Name, s.dir, err)
+	}
+	return s, nil
+}
+
+// openDir opens what is in the directory of the store, or a new store when there is
+// nothing. Any error but one of the environment means that it must be wiped.
+func (s *Store) openDir(origin string) error {
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return err
+	}
+	m, err := readManifest(s.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		m, err = s.create(origin)
+	}
+	if err != nil {
+		return err
+	}
+	if m.origin != origin {
+		return fmt.Errorf("it holds the rows of %q, not of %q", m.origin, origin)
+	}
+	return s.openEngine(s.dir, m)
+}
+
+// create begins a store. A directory without a manifest that is not empty is what is
+// left of a store being deleted.
+func (s *Store) create(origin string) (*manifest, error) {
+	found, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	if len(found) > 0 {
+		return nil, errManifest
+	}
+	m := &manifest{origin: origin, base: noPosition}
+	return m, m.write(s.dir)
+}
+
+// openEngine opens the engine; an empty dir means memory.
+func (s *Store) openEngine(dir string, m *manifest) error {
+	if s.spec.Kind == Window {
+		e, err := openSegments(dir, s.spec.Retention, m, s.res)
+		if err != nil {
+			return err
+		}
+		s.engine = e
+	} else {
+		if dir != "" {
+			dir = filepath.Join(dir, rowsDir)
+		}
+		e, err := openDatabase(dir, s.res.writeBuffer(), s.res)
+		if err != nil {
+			return err
+		}
+		s.engine = e
+	}
+	s.top = s.engine.position().top
+	s.markedTop = s.top
+	return nil
+}

@@ -1,0 +1,448 @@
+package store
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/syndtr/goleveldb/leveldb/opt"
+)
+
+// segments is the engine of a window store: one database a time bucket, which is dropped
+// whole when all its rows are out of reach. That takes milliseconds where deleting the
+// rows one by one takes seconds.
+//
+// # Crashes
+//
+// Each database has its own offset, written with its rows, and after a crash it is back
+// at the offset of its last flush. The store then is at the smallest of them: reading
+// the changelog again from there gives every segment what it lost, and the others rows
+// they have already.
+//
+// A segment that gets no rows would hold the store back for ever. So the manifest notes
+// of each segment up to which offset it is complete, and the offset of a segment is the
+// greater of that and what its database says. It is noted
+//
+//   - when a segment is created: no record before has a row for it. The manifest is
+//     written before the database exists;
+//   - when a segment is flushed: it has all rows up to the store's offset.
+//
+// The segment that gets most of the rows is flushed by goleveldb in the background, as
+// its memory fills. The others are flushed here when they lag (see checkpoint), so that
+// no more than about twice lagBytes and four write buffers are to be read again.
+type segments struct {
+	dir      string // empty: in memory
+	origin   string
+	res      *Resources
+	interval int64
+
+	list  []*segment // by id
+	last  *segment   // that the last row went to
+	at    position
+	stale bool // at is not in the manifest
+	lag   int  // bytes between two checkpoints
+}
+
+type segment struct {
+	segmentState
+	db    *database
+	bloom *bloom
+	small bool // opened with a small write buffer
+
+	touched bool // has rows that are not committed
+	fresh   int  // bytes put since the last flush
+	recent  int  // bytes put since the last checkpoint
+}
+
+const (
+	minInterval = 60_000 // milliseconds
+	// lagBytes is how much is written between two checkpoints.
+	lagBytes = 32 * opt.MiB
+	// smallBuffer is the write buffer of segments that get only stragglers.
+	smallBuffer = 1 * opt.MiB
+
+	trashPrefix = ".trash-"
+	bloomSuffix = ".bloom"
+)
+
+// openSegments opens the segments that the manifest lists.
+func openSegments(dir string, retention int64, m *manifest, res *Resources) (*segments, error) {
+	s := &segments{dir: dir, origin: m.origin, res: res, interval: max(retention/3, minInterval), at: m.base, lag: lagBytes}
+	if err := s.open(m.segments); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if err := s.expire(horizon(s.at.top, retention)); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
+func (s *segments) open(states []segmentState) error {
+	if s.dir != "" {
+		if err := s.removeUnlisted(states); err != nil {
+			return err
+		}
+	}
+	for i, state := range states {
+		g := &segment{segmentState: state}
+		if err := s.openSegment(g, i < len(states)-1); err != nil {
+			return err
+		}
+		s.list = append(s.list, g)
+		if g.db.at.offset < g.durable {
+			return corrupt(fmt.Errorf("segment %d is at offset %d, and was at %d before", g.id, g.db.at.offset, g.durable))
+		}
+		g.durable = g.db.at.offset
+		s.at.top = max(s.at.top, g.db.at.top)
+		if i == 0 {
+			s.at.offset = math.MaxInt64
+		}
+		s.at.offset = min(s.at.offset, max(g.complete, g.db.at.offset))
+	}
+	return nil
+}
+
+// removeUnlisted deletes what a drop left behind when it was cut short.
+func (s *segments) removeUnlisted(states []segmentState) error {
+	listed := map[string]bool{manifestName: true}
+	for _, g := range states {
+		listed[s.name(g.id)] = true
+		listed[s.name(g.id)+bloomSuffix] = true
+	}
+	found, err := os.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range found {
+		if !listed[f.Name()] {
+			if err := os.RemoveAll(filepath.Join(s.dir, f.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *segments) openSegment(g *segment, small bool) (err error) {
+	buffer := s.res.writeBuffer()
+	if small {
+		buffer = min(buffer, smallBuffer)
+	}
+	g.small = small
+	g.db, err = openDatabase(s.path(g.id), buffer, s.res)
+	if err != nil || g.bloom != nil {
+		return err
+	}
+	if s.dir != "" {
+		if g.bloom, err = takeBloom(s.path(g.id) + bloomSuffix); err == nil {
+			return nil
+		}
+	}
+	return g.buildBloom()
+}
+
+// buildBloom fills the filter from the rows of the database.
+func (g *segment) buildBloom() error {
+	g.bloom = &bloom{}
+	rows := g.db.cursor(allRows)
+	defer rows.close()
+	for {
+		ok, err := rows.next()
+		if !ok || err != nil {
+			return err
+		}
+		g.bloom.add(rowInner(rows.key()))
+	}
+}
+
+// allRows is the span of all rows that have tagRow.
+var allRows = span{lo: []byte{tagRow}, hi: []byte{tagRow + 1}, start: math.MinInt64, end: math.MaxInt64}
+
+func (s *segments) name(id int64) string { return strconv.FormatInt(id, 10) }
+
+func (s *segments) path(id int64) string {
+	if s.dir == "" {
+		return ""
+	}
+	return filepath.Join(s.dir, s.name(id))
+}
+
+// id is the segment of the windows that begin at start.
+func (s *segments) id(start int64) int64 {
+	id := start / s.interval
+	if start%s.interval < 0 {
+		id--
+	}
+	return id
+}
+
+// bounds are the first and the last start of a segment.
+func (s *segments) bounds(id int64) (first, last int64) {
+	first, last = math.MinInt64, math.MaxInt64
+	if id > s.id(math.MinInt64) {
+		first = id * s.interval
+	}
+	if id < s.id(math.MaxInt64) {
+		last = (id+1)*s.interval - 1
+	}
+	return first, last
+}
+
+// ids is the set of segments.
+func (s *segments) ids() map[int64]bool {
+	ids := map[int64]bool{}
+	for _, g := range s.list {
+		ids[g.id] = true
+	}
+	return ids
+}
+
+// find returns a segment, or nil.
+func (s *segments) find(id int64) *segment {
+	if s.last != nil && s.last.id == id {
+		return s.last
+	}
+	for _, g := range s.list {
+		if g.id == id {
+			s.last = g
+			return g
+		}
+	}
+	return nil
+}
+
+func (s *segments) create(id int64) (*segment, error) {
+	g := &segment{segmentState: segmentState{id: id, complete: s.at.offset, durable: -1}}
+	i, _ := slices.BinarySearchFunc(s.list, id, func(g *segment, id int64) int {
+		return int(min(max(g.id-id, -1), 1))
+	})
+	s.list = slices.Insert(s.list, i, g)
+	err := s.writeManifest()
+	if err == nil {
+		err = s.openSegment(g, i < len(s.list)-1)
+	}
+	if err != nil {
+		s.list = slices.Delete(s.list, i, i+1)
+		return nil, fmt.Errorf("create segment %d: %w", id, err)
+	}
+	s.last = g
+	return g, nil
+}
+
+func (s *segments) position() position { return s.at }
+
+func (s *segments) get(key []byte) (value []byte, time int64, ok bool, err error) {
+	g := s.find(s.id(rowStart(key)))
+	if g == nil || !g.bloom.has(rowInner(key)) {
+		return nil, 0, false, nil
+	}
+	return g.db.get(key)
+}
+
+func (s *segments) scan(q span) ([]cursor, error) {
+	var cursors []cursor
+	for _, g := range s.list {
+		if g.id < s.id(q.start) || g.id > s.id(q.end) {
+			continue
+		}
+		if q.inner != nil && !g.bloom.has(q.inner) {
+			continue
+		}
+		cursors = append(cursors, g.db.cursor(q))
+	}
+	return cursors, nil
+}
+
+func (s *segments) put(key, value []byte, time int64) (err error) {
+	id := s.id(rowStart(key))
+	g := s.find(id)
+	if g == nil {
+		if g, err = s.create(id); err != nil {
+			return err
+		}
+	}
+	g.bloom.add(rowInner(key))
+	g.wrote(len(key) + len(value))
+	return g.db.put(key, value, time)
+}
+
+func (s *segments) remove(key []byte) error {
+	g := s.find(s.id(rowStart(key)))
+	if g == nil {
+		return nil
+	}
+	g.wrote(len(key))
+	return g.db.remove(key)
+}
+
+func (g *segment) wrote(n int) {
+	g.touched = true
+	g.fresh += n
+	g.recent += n
+}
+
+func (s *segments) commit(p position) error {
+	for _, g := range s.list {
+		if !g.touched {
+			continue
+		}
+		if err := g.db.commit(p); err != nil {
+			return err
+		}
+		g.touched = false
+	}
+	s.at = p
+	s.stale = true
+	return nil
+}
+
+func (s *segments) maintain(horizon int64) error {
+	if err := s.expire(horizon); err != nil {
+		return err
+	}
+	written := 0
+	for _, g := range s.list {
+		written += g.recent
+	}
+	if written < s.lag {
+		return nil
+	}
+	return s.checkpoint(written)
+}
+
+// checkpoint keeps quiet segments from holding the store back. A segment that got half
+// of what was written since the last checkpoint fills its memory soon and is left to
+// goleveldb.
+func (s *segments) checkpoint(written int) error {
+	for _, g := range s.list {
+		busy := 2*g.recent >= written
+		g.recent = 0
+		if g.fresh > 0 && busy {
+			continue
+		}
+		if err := s.settle(g); err != nil {
+			return err
+		}
+	}
+	return s.writeManifest()
+}
+
+// settle flushes a segment and notes it as complete. From now on it gets a small write
+// buffer, unless it is the newest.
+func (s *segments) settle(g *segment) error {
+	if g.fresh > 0 {
+		if err := g.db.flush(); err != nil {
+			return err
+		}
+		g.fresh = 0
+		g.durable = g.db.at.offset
+	}
+	g.complete = s.at.offset
+	if g.small || g == s.list[len(s.list)-1] || s.dir == "" {
+		return nil
+	}
+	if err := g.db.close(); err != nil {
+		return err
+	}
+	return s.openSegment(g, true)
+}
+
+func (s *segments) writeManifest() error {
+	if s.dir == "" {
+		return nil
+	}
+	m := manifest{origin: s.origin, base: s.at}
+	for _, g := range s.list {
+		m.segments = append(m.segments, g.segmentState)
+	}
+	s.stale = false
+	return m.write(s.dir)
+}
+
+// expire drops the segments whose rows are all at or before horizon.
+func (s *segments) expire(horizon int64) error {
+	n := 0
+	for n < len(s.list) && s.list[n].id < s.id(horizon+1) {
+		n++
+	}
+	if n == 0 {
+		return nil
+	}
+	dropped := slices.Clone(s.list[:n])
+	s.list = slices.Delete(s.list, 0, n)
+	s.last = nil
+	// First the manifest: a segment that it lists must exist.
+	if err := s.writeManifest(); err != nil {
+		return err
+	}
+	for _, g := range dropped {
+		if err := s.drop(g); err != nil {
+			return fmt.Errorf("drop segment %d: %w", g.id, err)
+		}
+	}
+	return nil
+}
+
+func (s *segments) drop(g *segment) error {
+	if err := g.db.close(); err != nil {
+		return err
+	}
+	if s.dir == "" {
+		return nil
+	}
+	trash := filepath.Join(s.dir, trashPrefix+s.name(g.id))
+	if err := os.Rename(s.path(g.id), trash); err != nil {
+		return err
+	}
+	return os.RemoveAll(trash)
+}
+
+func (s *segments) bytes(q span) (total int64, err error) {
+	for _, g := range s.list {
+		n, err := g.db.bytes(q)
+		if err != nil {
+			return 0, err
+		}
+		total += n
+	}
+	return total, nil
+}
+
+func (s *segments) flush() error {
+	changed := s.stale
+	for _, g := range s.list {
+		if g.fresh > 0 {
+			if err := g.db.flush(); err != nil {
+				return err
+			}
+			g.fresh = 0
+			g.durable = g.db.at.offset
+		}
+		changed = changed || g.complete != s.at.offset
+		g.complete = s.at.offset
+	}
+	if !changed {
+		return nil
+	}
+	return s.writeManifest()
+}
+
+// close closes the databases. Filters of segments that are all on disk are saved.
+func (s *segments) close() error {
+	var errs []error
+	for _, g := range s.list {
+		if g.db == nil {
+			continue
+		}
+		errs = append(errs, g.db.close())
+		if s.dir != "" && g.fresh == 0 && g.bloom != nil {
+			errs = append(errs, g.bloom.save(s.path(g.id)+bloomSuffix))
+		}
+	}
+	s.list, s.last = nil, nil
+	return errors.Join(errs...)
+}

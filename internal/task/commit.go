@@ -1,0 +1,149 @@
+package task
+
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	"github.com/seed-df18afd4/streams/internal/kafka"
+	"github.com/seed-df18afd4/streams/internal/plan"
+)
+
+// Output is what the task sent and nobody has taken yet, in order. The bytes of its
+// records stay as they are until Committed.
+func (t *Task) Output() []plan.Out { return t.ctx.Out.Records }
+
+// Taken says that the output was taken.
+func (t *Task) Taken() { t.ctx.Out.Drained() }
+
+// Changelog gives every row that changed since the last commit, once, for the changelogs
+// of the task's stores that have one of their own. Bytes stay until Committed.
+func (t *Task) Changelog(emit func(slot int, key, value []byte, ms int64) error) error {
+	for i, s := range t.c.Stores {
+		if st := t.c.Plan.Stores[i]; st.NoChangelog || st.Source >= 0 {
+			continue
+		}
+		if err := s.Changelog(func(key, value []byte, ms int64) error { return emit(i, key, value, ms) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Changed says whether there is anything to commit.
+func (t *Task) Changed() bool { return t.changed }
+
+// CommitAsked says whether a processor asked for a commit since the last one.
+func (t *Task) CommitAsked() bool { return t.ctx.CommitAsked }
+
+// Uncommitted is how many bytes wait in the stores to be committed.
+func (t *Task) Uncommitted() (n int) {
+	for _, s := range t.c.Stores {
+		n += s.Dirty()
+	}
+	return n
+}
+
+// Offsets is the position of every input, with the times that a successor needs.
+func (t *Task) Offsets() map[kafka.Partition]kafka.Offset {
+	clocks := t.ctx.Clocks()
+	m := make(map[kafka.Partition]kafka.Offset, len(t.inputs))
+	for i := range t.inputs {
+		if in := &t.inputs[i]; !in.gone && in.next >= 0 {
+			m[in.partition] = kafka.Offset{At: in.next, Metadata: encodeMetadata(metadata{in.time, clocks})}
+		}
+	}
+	return m
+}
+
+// Committed moves the stores to what was committed: the changelog position of each store
+// after the commit, or -1 where nothing was written to it.
+func (t *Task) Committed(changelog func(slot int) int64) error {
+	for i, s := range t.c.Stores {
+		offset := int64(-1)
+		switch st := t.c.Plan.Stores[i]; {
+		case st.NoChangelog:
+		case st.Source >= 0:
+			offset = t.inputs[st.Source].next
+		default:
+			offset = changelog(i)
+		}
+		if err := s.Commit(offset); err != nil {
+			return err
+		}
+	}
+	t.ctx.Out.Reset()
+	t.changed, t.ctx.CommitAsked = false, false
+	return nil
+}
+
+// Close ends the task: processors clean up, batches are given back, and what was not
+// committed is dropped. The stores stay open.
+func (t *Task) Close() []error {
+	for i := range t.inputs {
+		for _, b := range t.inputs[i].queue {
+			t.c.Release(i, b)
+		}
+		t.inputs[i].queue = nil
+	}
+	for _, s := range t.c.Stores {
+		s.Abort()
+	}
+	t.ctx.Out.Reset()
+	return t.ctx.Close()
+}
+
+// NextWall is when the next wall-clock schedule is due, -1 without any.
+func (t *Task) NextWall() int64 { return t.ctx.NextWall() }
+
+// Records is how many records the task has processed.
+func (t *Task) Records() int64 { return t.records }
+
+// Dropped is how many records were left out, by reason.
+func (t *Task) Dropped() map[plan.Drop]int64 { return t.ctx.Dropped() }
+
+// metadata is committed beside an offset, in Kafka Streams' format: base64 of a version,
+// the partition's time, and named times of operators.
+type metadata struct {
+	partition int64
+	clocks    map[string]int64
+}
+
+const metadataVersion = 2
+
+func encodeMetadata(m metadata) string {
+	b := []byte{metadataVersion}
+	b = binary.BigEndian.AppendUint64(b, uint64(m.partition))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(m.clocks)))
+	for _, k := range slices.Sorted(maps.Keys(m.clocks)) {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(k)))
+		b = append(b, k...)
+		b = binary.BigEndian.AppendUint64(b, uint64(m.clocks[k]))
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+// decodeMetadata reads metadata; what it cannot read says nothing.
+func decodeMetadata(s string) metadata {
+	m := metadata{partition: -1}
+	b, err := base64.StdEncoding.DecodeString(s)
+	if err != nil || len(b) < 9 || b[0] < 1 || b[0] > metadataVersion {
+		return m
+	}
+	m.partition = int64(binary.BigEndian.Uint64(b[1:]))
+	if b[0] == 1 || len(b) < 13 {
+		return m
+	}
+	n, b := binary.BigEndian.Uint32(b[9:]), b[13:]
+	m.clocks = map[string]int64{}
+	for ; n > 0 && len(b) >= 4; n-- {
+		size := uint64(binary.BigEndian.Uint32(b))
+		if uint64(len(b)) < 4+size+8 {
+			return m
+		}
+		m.clocks[string(b[4:4+size])] = int64(binary.BigEndian.Uint64(b[4+size:]))
+		b = b[4+size+8:]
+	}
+	return m
+}

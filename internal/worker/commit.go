@@ -1,0 +1,154 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/kafka"
+)
+
+// commit makes durable what the worker's tasks have done since the last one, all of it or
+// none:
+//
+//  1. the rows that changed go to the changelogs, behind everything that was sent;
+//  2. the broker acknowledges all of it; under ExactlyOnce together with the input offsets,
+//     in the transaction's end;
+//  3. only now do the local stores take the rows, with the changelog's offset beside them;
+//  4. under AtLeastOnce, the input offsets are committed.
+//
+// A crash between any two of these leaves the local stores behind the changelogs, never
+// ahead, and the input offsets never ahead of the results.
+func (w *Worker) commit() error {
+	member, ok := w.gate.enter()
+	if !ok {
+		w.retryAt = w.now.Add(linger)
+		return nil
+	}
+	err := w.commitAs(member)
+	w.gate.leave()
+	if err != nil {
+		return w.failed(err)
+	}
+	w.dirtySince, w.unsent, w.failures = time.Time{}, false, 0
+	return nil
+}
+
+func (w *Worker) commitAs(member broker.Member) error {
+	offsets := map[kafka.Partition]kafka.Offset{}
+	for _, e := range w.order {
+		if !e.task.Changed() {
+			continue
+		}
+		if err := w.sendChangelog(e); err != nil {
+			return err
+		}
+		maps.Copy(offsets, e.task.Offsets())
+	}
+	if w.c.ExactlyOnce {
+		if err := w.producer.Commit(member, offsets); err != nil {
+			return err
+		}
+	} else if err := w.producer.Wait(); err != nil {
+		return err
+	}
+	for _, e := range w.order {
+		if !e.task.Changed() {
+			continue
+		}
+		if err := e.task.Committed(func(slot int) int64 { return acked(e.logs[slot]) }); err != nil {
+			return fmt.Errorf("task %s: %w", e.id, err)
+		}
+	}
+	if !w.c.ExactlyOnce {
+		if err := w.c.Client.CommitOffsets(member, offsets); err != nil {
+			return err
+		}
+	}
+	w.purge.committed(offsets)
+	return nil
+}
+
+// acked is the changelog's position after what was acknowledged; -1: nothing was sent.
+func acked(t *broker.Target) int64 {
+	if t == nil {
+		return -1
+	}
+	return t.Acked()
+}
+
+func (w *Worker) sendChangelog(e *entry) error {
+	return e.task.Changelog(func(slot int, key, value []byte, ms int64) error {
+		t := e.logs[slot]
+		if t == nil {
+			t = w.producer.Target(w.layout.Changelog(e.id, slot))
+			e.logs[slot] = t
+		}
+		return w.producer.Add(t, key, value, nil, ms)
+	})
+}
+
+// failed recovers from a commit or a send that failed, and from a store that is damaged.
+// What the outcome was may be unknown, so nothing is assumed: the producer begins anew,
+// which ends an open transaction, and all tasks go back to what the cluster says is
+// committed. Their stores stay, without what was not committed, and catch up with their
+// changelogs.
+func (w *Worker) failed(cause error) error {
+	var large *broker.RecordTooLargeError
+	if errors.As(cause, &large) {
+		return cause
+	}
+	if w.failures++; w.failures > maxFailures {
+		return fmt.Errorf("worker %d gives up after %d commits that failed one after the other: %w", w.index, w.failures, cause)
+	}
+	w.log.Warn("commit failed; going back to what is committed", "worker", w.index, "failures", w.failures, "error", cause)
+	if err := w.renew(); err != nil {
+		return fmt.Errorf("worker %d: begin anew: %w; after: %w", w.index, err, cause)
+	}
+	w.dirtySince, w.unsent = time.Time{}, false
+	for _, e := range slices.Clone(w.order) {
+		w.detach(e)
+		if e.leaving {
+			w.release(e)
+			continue
+		}
+		w.wipe(e, cause)
+		w.start(e)
+	}
+	return nil
+}
+
+// renew makes the producer usable again, or replaces it.
+func (w *Worker) renew() error {
+	if w.c.ExactlyOnce {
+		err := w.producer.Abort()
+		if err == nil || !broker.Fenced(err) {
+			return err
+		}
+	}
+	w.producer.Close()
+	p, err := w.newProducer(context.Background())
+	if err != nil {
+		return err
+	}
+	w.producer = p
+	return nil
+}
+
+func (w *Worker) newProducer(ctx context.Context) (*broker.Producer, error) {
+	o := broker.ProducerOptions{Compression: w.c.Compression}
+	if w.c.ExactlyOnce {
+		o.TransactionalID, o.TransactionTimeout = transactionalID(w.c.App, w.c.Process, w.index), transactionTimeout
+	}
+	return w.c.Client.NewProducer(ctx, o)
+}
+
+// transactionalID is stable, so that a process that starts again ends the transaction that
+// it left open.
+func transactionalID(app, process string, worker int) string {
+	return fmt.Sprintf("%s-%s-%d", app, process, worker)
+}

@@ -1,0 +1,47 @@
+// Package worker runs tasks over Kafka. An Instance is one member of the group: it learns
+// which tasks are its own and spreads them over its workers. A Worker is a goroutine that
+// takes what was fetched to its tasks, steps them, sends what they produce, and commits.
+package worker
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/store"
+	"github.com/seed-df18afd4/streams/internal/task"
+)
+
+// Config is what an instance runs with. Every field is set.
+type Config struct {
+	App            string
+	Process        string // the id of this process's state directory
+	StateDir       string // of this application
+	ExactlyOnce    bool
+	Workers        int
+	CommitInterval time.Duration
+	MaxTaskIdle    time.Duration
+	MaxUncommitted int // bytes of a worker's tasks: more makes a commit early
+	Session        time.Duration
+	Heartbeat      time.Duration
+	InstanceID     string
+	Compression    string
+	Fingerprint    string // of the topology
+	Resources      *store.Resources
+	Client         *broker.Client
+	Log            *slog.Logger
+
+	OnBad func(*task.Error) (skip bool, err error)
+	Ready func() // all tasks of the instance run; called again after each rebalance
+}
+
+const (
+	linger             = 5 * time.Millisecond   // what was sent waits so long for more
+	transactionTimeout = 30 * time.Second       // a broker may be away for 10
+	purgeInterval      = 30 * time.Second       // of repartition topics
+	rebalanceTimeout   = 60 * time.Second       // how long the group waits for a member to join again
+	stepLimit          = 1000                   // records of a task before it is another's turn
+	maxFailures        = 5                      // commits that fail one after the other before a worker gives up
+	stopTimeout        = 20 * time.Second       // for the last commit
+	startRetry         = 500 * time.Millisecond // between attempts to start a task
+)

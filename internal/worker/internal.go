@@ -1,0 +1,104 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/internal/store"
+)
+
+// internalTopic is a topic that the application creates.
+type internalTopic struct {
+	broker.TopicSpec
+	compacted bool
+}
+
+// CreateTopics creates the application's repartition and changelog topics, and checks
+// those that exist.
+func (l *Layout) CreateTopics(ctx context.Context, c *broker.Client) error {
+	for _, t := range l.internalTopics() {
+		if err := createTopic(ctx, c, t); err != nil {
+			return err
+		}
+	}
+	var names []string
+	for _, t := range l.internalTopics() {
+		names = append(names, t.Name)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	found, err := c.Topics(ctx, names...)
+	if err != nil {
+		return err
+	}
+	for name, t := range found {
+		l.Partitions[name], l.IDs[name] = t.Partitions, t.ID
+	}
+	return nil
+}
+
+func createTopic(ctx context.Context, c *broker.Client, t internalTopic) error {
+	err := c.CreateTopic(ctx, t.TopicSpec)
+	if !errors.Is(err, broker.ErrTopicExists) {
+		return err
+	}
+	found, err := c.Topics(ctx, t.Name)
+	if err != nil {
+		return err
+	}
+	if n := found[t.Name].Partitions; n != t.Partitions {
+		return fmt.Errorf("the application's topic %q has %d partitions and needs %d: its inputs have changed, or another application uses the name; give the new program another ApplicationID, or delete the topic when its state may be lost", t.Name, n, t.Partitions)
+	}
+	config, err := c.TopicConfig(ctx, t.Name)
+	if err != nil {
+		return err
+	}
+	policy := config["cleanup.policy"]
+	if t.compacted != strings.Contains(policy, "compact") {
+		return fmt.Errorf("the application's topic %q has cleanup.policy=%s and needs %s: correct it with kafka-configs, or it will lose what the application needs", t.Name, policy, t.Config["cleanup.policy"])
+	}
+	return nil
+}
+
+// internalTopics are described as Kafka Streams describes them, so that every Kafka tool
+// knows what they are.
+func (l *Layout) internalTopics() (ts []internalTopic) {
+	for _, t := range l.repartitions() {
+		name := t.In(l.App)
+		ts = append(ts, internalTopic{TopicSpec: broker.TopicSpec{Name: name, Partitions: l.Partitions[name], Replication: -1, Config: map[string]string{
+			"cleanup.policy": "delete", "segment.bytes": "52428800", "retention.ms": "-1", "message.timestamp.type": "CreateTime",
+		}}})
+	}
+	for _, s := range l.Plan.Subtopologies {
+		for _, st := range s.Stores {
+			if st.NoChangelog || st.Source >= 0 {
+				continue
+			}
+			ts = append(ts, internalTopic{compacted: true, TopicSpec: broker.TopicSpec{
+				Name: st.Changelog(l.App), Partitions: l.width(s), Replication: -1, Config: changelogConfig(st),
+			}})
+		}
+	}
+	return ts
+}
+
+// day is what changelogs keep longer than their stores do, for clocks that disagree.
+const day = 24 * time.Hour
+
+func changelogConfig(st plan.Store) map[string]string {
+	ms := func(d int64) string { return strconv.FormatInt(d+day.Milliseconds(), 10) }
+	switch st.Kind {
+	case store.Window:
+		return map[string]string{"cleanup.policy": "compact,delete", "retention.ms": ms(st.Retention), "message.timestamp.type": "CreateTime"}
+	case store.Versioned:
+		return map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": ms(st.History), "message.timestamp.type": "CreateTime"}
+	}
+	return map[string]string{"cleanup.policy": "compact", "message.timestamp.type": "CreateTime"}
+}

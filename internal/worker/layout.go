@@ -1,0 +1,209 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/kafka"
+	"github.com/seed-df18afd4/streams/internal/plan"
+)
+
+// Layout is a plan laid over a cluster: the names of its topics and how many partitions
+// they have, and so its tasks.
+type Layout struct {
+	App        string
+	Plan       *plan.Plan
+	Partitions map[string]int32 // by topic
+	IDs        map[string]string
+}
+
+// NewLayout looks the plan's topics up. It fails with every topic that is missing, and with
+// partitions of co-partitioned topics that differ.
+func NewLayout(ctx context.Context, c *broker.Client, app string, p *plan.Plan) (*Layout, error) {
+	l := &Layout{App: app, Plan: p, Partitions: map[string]int32{}, IDs: map[string]string{}}
+	var names []string
+	for _, s := range p.Subtopologies {
+		for _, src := range s.Sources {
+			names = append(names, src.In(app))
+		}
+		for _, sink := range s.Sinks {
+			names = append(names, sink.In(app))
+		}
+	}
+	slices.Sort(names)
+	found, err := c.Topics(ctx, slices.Compact(names)...)
+	if err != nil {
+		return nil, err
+	}
+	for name, t := range found {
+		l.Partitions[name], l.IDs[name] = t.Partitions, t.ID
+	}
+	if err := l.missing(); err != nil {
+		return nil, err
+	}
+	l.sizeRepartitions()
+	return l, l.checkCopartitions()
+}
+
+// missing names the topics of others that do not exist.
+func (l *Layout) missing() error {
+	var names []string
+	add := func(t plan.Topic) {
+		if name := t.In(l.App); !t.Repartition && l.Partitions[name] == 0 && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, s := range l.Plan.Subtopologies {
+		for _, src := range s.Sources {
+			add(src.Topic)
+		}
+		for _, sink := range s.Sinks {
+			add(sink.Topic)
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the cluster has no topic %s: create it, or correct its name in the program; an application creates only its repartition and changelog topics", strings.Join(names, ", "))
+}
+
+// sizeRepartitions counts the partitions of repartition topics: as wanted, or as many as
+// the topics have that the records come from; topics that are co-partitioned with topics
+// of others have as many as those. It overwrites what exists: create checks that.
+func (l *Layout) sizeRepartitions() {
+	for _, t := range l.repartitions() {
+		delete(l.Partitions, t.In(l.App))
+	}
+	for changed := true; changed; {
+		changed = false
+		for _, s := range l.Plan.Subtopologies {
+			for _, sink := range s.Sinks {
+				name := sink.In(l.App)
+				if !sink.Repartition {
+					continue
+				}
+				want := sink.Partitions
+				if want == 0 {
+					want = max(l.copartners(sink.Topic), l.width(s))
+				}
+				if n := l.copartners(sink.Topic); sink.Partitions == 0 && n > 0 {
+					want = n
+				}
+				if want > 0 && l.Partitions[name] != want {
+					l.Partitions[name], changed = want, true
+				}
+			}
+		}
+	}
+}
+
+// repartitions are the plan's repartition topics.
+func (l *Layout) repartitions() (ts []plan.Topic) {
+	for _, s := range l.Plan.Subtopologies {
+		for _, sink := range s.Sinks {
+			if sink.Repartition {
+				ts = append(ts, sink.Topic)
+			}
+		}
+	}
+	return ts
+}
+
+// width is how many tasks a sub-topology has.
+func (l *Layout) width(s *plan.Subtopology) (n int32) {
+	for _, src := range s.Sources {
+		n = max(n, l.Partitions[src.In(l.App)])
+	}
+	return n
+}
+
+// copartners is how many partitions the topics of others have that t must match; 0
+// without any.
+func (l *Layout) copartners(t plan.Topic) (n int32) {
+	for _, s := range l.Plan.Subtopologies {
+		for _, group := range s.Copartitioned {
+			in := slices.ContainsFunc(group, func(i int) bool { return s.Sources[i].Name == t.Name && s.Sources[i].Repartition })
+			if !in {
+				continue
+			}
+			for _, i := range group {
+				if src := s.Sources[i]; !src.Repartition || src.Partitions > 0 {
+					n = max(n, l.Partitions[src.In(l.App)], src.Partitions)
+				}
+			}
+		}
+	}
+	return n
+}
+
+// checkCopartitions fails where topics must have as many partitions as each other and have not.
+func (l *Layout) checkCopartitions() error {
+	var errs []error
+	for _, s := range l.Plan.Subtopologies {
+		for _, group := range s.Copartitioned {
+			var list []string
+			same := true
+			for _, i := range group {
+				name := s.Sources[i].In(l.App)
+				list = append(list, fmt.Sprintf("%s %d", name, l.Partitions[name]))
+				same = same && l.Partitions[name] == l.Partitions[s.Sources[group[0]].In(l.App)]
+			}
+			if !same {
+				errs = append(errs, fmt.Errorf("topics that are joined or grouped together must have as many partitions as each other, and have: %s; recreate one, or send its stream through kstream.Repartition with Partitions set", strings.Join(list, ", ")))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Tasks are all tasks, in order.
+func (l *Layout) Tasks() (ids []plan.TaskID) {
+	for i, s := range l.Plan.Subtopologies {
+		for p := range l.width(s) {
+			ids = append(ids, plan.TaskID{Subtopology: i, Partition: p})
+		}
+	}
+	return ids
+}
+
+// Inputs are the partitions that a task reads, by input slot; without a topic where the
+// topic has too few.
+func (l *Layout) Inputs(id plan.TaskID) (ps []kafka.Partition) {
+	for _, src := range l.Plan.Subtopologies[id.Subtopology].Sources {
+		p := kafka.Partition{Topic: src.In(l.App), Index: id.Partition}
+		if id.Partition >= l.Partitions[p.Topic] {
+			p = kafka.Partition{}
+		}
+		ps = append(ps, p)
+	}
+	return ps
+}
+
+// Changelog is the partition that holds the changes of a task's store: the task's own, of
+// the store's topic or of the source that it is read from. It is empty for a store without.
+func (l *Layout) Changelog(id plan.TaskID, slot int) kafka.Partition {
+	s := l.Plan.Subtopologies[id.Subtopology]
+	switch st := s.Stores[slot]; {
+	case st.NoChangelog:
+		return kafka.Partition{}
+	case st.Source >= 0:
+		return l.Inputs(id)[st.Source]
+	default:
+		return kafka.Partition{Topic: st.Changelog(l.App), Index: id.Partition}
+	}
+}
+
+// Sources are the topics that the application subscribes to.
+func (l *Layout) Sources() (names []string) {
+	for _, s := range l.Plan.Subtopologies {
+		for _, src := range s.Sources {
+			names = append(names, src.In(l.App))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

@@ -1,0 +1,264 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/changelog"
+	"github.com/seed-df18afd4/streams/internal/kafka"
+	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/internal/store"
+	"github.com/seed-df18afd4/streams/internal/task"
+)
+
+// assign begins a task on this worker: in the background its stores are opened and
+// restored, then it runs.
+func (w *Worker) assign(id plan.TaskID) {
+	sub := w.layout.Plan.Subtopologies[id.Subtopology]
+	w.start(&entry{id: id, stores: make([]*store.Store, len(sub.Stores))})
+}
+
+// start prepares an entry in the background. The worker does not touch its stores until
+// it is ready.
+func (w *Worker) start(old *entry) {
+	e := &entry{id: old.id, stores: old.stores, inputs: w.layout.Inputs(old.id), leaving: old.leaving, prepared: make(chan struct{})}
+	e.ctx, e.cancel = context.WithCancel(w.life)
+	w.tasks[e.id] = e
+	go func() {
+		defer close(e.prepared)
+		positions, err := w.prepareUntilDone(e)
+		w.post(func() error {
+			if w.tasks[e.id] != e || e.leaving || e.ctx.Err() != nil {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("task %s: start: %w", e.id, err)
+			}
+			return w.begin(e, positions)
+		})
+	}()
+}
+
+// prepareUntilDone tries to prepare a task, again if Kafka does not answer, within bounds.
+func (w *Worker) prepareUntilDone(e *entry) (positions []kafka.Offset, err error) {
+	select {
+	case w.starting <- struct{}{}:
+		defer func() { <-w.starting }()
+	case <-e.ctx.Done():
+		return nil, e.ctx.Err()
+	}
+	for try := 1; ; try++ {
+		positions, err = w.prepare(e)
+		if err == nil || e.ctx.Err() != nil || try == maxFailures || errors.Is(err, errNoOffset) {
+			return positions, err
+		}
+		w.log.Warn("a task does not start; trying again", "task", e.id.String(), "try", try, "error", err)
+		select {
+		case <-time.After(time.Duration(try) * startRetry):
+		case <-e.ctx.Done():
+		}
+	}
+}
+
+// prepare reads what is committed, and brings the stores to the state of it.
+//
+// The offsets are read first: reading them waits for a predecessor's transaction to end,
+// so that the changelogs are complete when their ends are read next.
+func (w *Worker) prepare(e *entry) ([]kafka.Offset, error) {
+	committed, err := w.c.Client.Committed(e.ctx, w.c.App, present(e.inputs))
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err := w.restore(e, committed)
+		if err == nil {
+			break
+		}
+		if !w.wipe(e, err) {
+			return nil, err
+		}
+	}
+	return w.positions(e, committed)
+}
+
+// present leaves out the inputs that a task does not have.
+func present(inputs []kafka.Partition) (ps []kafka.Partition) {
+	for _, p := range inputs {
+		if p.Topic != "" {
+			ps = append(ps, p)
+		}
+	}
+	return ps
+}
+
+// wipe deletes the store that an error says is wrong, so that it is restored from the
+// start. It is false for other errors.
+func (w *Worker) wipe(e *entry, cause error) bool {
+	var corrupt *store.CorruptError
+	var offset *changelog.OffsetError
+	sub := w.layout.Plan.Subtopologies[e.id.Subtopology]
+	wiped := false
+	for i, s := range e.stores {
+		if s == nil {
+			continue
+		}
+		bad := errors.As(cause, &corrupt) && corrupt.Store == sub.Stores[i].Name ||
+			errors.As(cause, &offset) && offset.Partition == w.layout.Changelog(e.id, i)
+		if !bad {
+			continue
+		}
+		w.log.Warn("a store is wrong and is restored from the start", "task", e.id.String(), "store", sub.Stores[i].Name, "error", cause)
+		if err := s.Destroy(); err != nil {
+			w.log.Error("delete a store", "task", e.id.String(), "store", sub.Stores[i].Name, "error", err)
+		}
+		e.stores[i], wiped = nil, true
+	}
+	return wiped
+}
+
+// restore opens the stores that are not open and replays their changelogs.
+func (w *Worker) restore(e *entry, committed map[kafka.Partition]kafka.Offset) error {
+	sub := w.layout.Plan.Subtopologies[e.id.Subtopology]
+	var own []kafka.Partition
+	for i, st := range sub.Stores {
+		if e.stores[i] == nil {
+			p := w.layout.Changelog(e.id, i)
+			origin := fmt.Sprintf("%s %s", p, w.layout.IDs[p.Topic])
+			s, err := store.Open(filepath.Join(w.c.StateDir, e.id.String(), st.Name), st.Spec, origin, w.c.Resources)
+			if err != nil {
+				return err
+			}
+			e.stores[i] = s
+		}
+		if !st.NoChangelog && st.Source < 0 {
+			own = append(own, w.layout.Changelog(e.id, i))
+		}
+	}
+	// The end is that of the log, whatever is committed: a transaction's markers may still
+	// be on their way when its commit was acknowledged.
+	ends, err := w.c.Client.ListOffsets(e.ctx, own, broker.Latest, false)
+	if err != nil {
+		return err
+	}
+	starts, err := w.c.Client.ListOffsets(e.ctx, own, broker.Earliest, false)
+	if err != nil {
+		return err
+	}
+	var all []changelog.Restore
+	for i, st := range sub.Stores {
+		p := w.layout.Changelog(e.id, i)
+		if p.Topic == "" {
+			continue
+		}
+		r := changelog.Restore{Store: e.stores[i], Partition: p, From: max(e.stores[i].Offset(), 0), To: ends[p]}
+		if st.Source >= 0 {
+			// What is not processed yet is no part of the table.
+			r.To, r.Convert = committed[p].At, st.Convert()
+			if r.From < r.To {
+				if r.From, err = w.sourceStart(e.ctx, p, r.From); err != nil {
+					return err
+				}
+			}
+		} else {
+			if at := e.stores[i].Offset(); at > r.To || at >= 0 && at < starts[p] {
+				return &changelog.OffsetError{Partition: p, Offset: at, Err: fmt.Errorf("the changelog has %d to %d", starts[p], r.To)}
+			}
+			r.From = max(r.From, starts[p])
+		}
+		all = append(all, r)
+	}
+	return w.replay(e, all)
+}
+
+// sourceStart is where to restore from in a topic that is its own changelog: not before
+// its start.
+func (w *Worker) sourceStart(ctx context.Context, p kafka.Partition, from int64) (int64, error) {
+	starts, err := w.c.Client.ListOffsets(ctx, []kafka.Partition{p}, broker.Earliest, false)
+	return max(from, starts[p]), err
+}
+
+// replay restores, and says in the log how far it is.
+func (w *Worker) replay(e *entry, all []changelog.Restore) error {
+	begun, said := time.Now(), time.Now()
+	var last changelog.Progress
+	err := changelog.Run(e.ctx, w.c.Client, changelog.Options{ReadCommitted: w.c.ExactlyOnce, Progress: func(p changelog.Progress) {
+		last = p
+		if time.Since(said) < 3*time.Second {
+			return
+		}
+		said = time.Now()
+		done := float64(p.Rows) / time.Since(begun).Seconds()
+		w.log.Info("restoring", "task", e.id.String(), "rows", p.Rows, "bytes", p.Bytes, "rows_per_second", int64(done), "offsets_left", p.Left)
+	}}, all)
+	if err == nil && last.Rows > 0 {
+		w.log.Info("restored", "task", e.id.String(), "rows", last.Rows, "bytes", last.Bytes, "took", time.Since(begun).Round(time.Millisecond))
+	}
+	return err
+}
+
+var errNoOffset = errors.New("no offset is committed and the topic's StartAt is None: commit one with kafka-consumer-groups --reset-offsets, or set StartAt")
+
+// positions are where the inputs begin: at the committed offset, or at StartAt.
+func (w *Worker) positions(e *entry, committed map[kafka.Partition]kafka.Offset) ([]kafka.Offset, error) {
+	sources := w.layout.Plan.Subtopologies[e.id.Subtopology].Sources
+	all := make([]kafka.Offset, len(sources))
+	for i, p := range e.inputs {
+		if p.Topic == "" {
+			continue
+		}
+		if o, ok := committed[p]; ok {
+			all[i] = o
+			continue
+		}
+		at := broker.Earliest
+		switch s := sources[i].StartAt; {
+		case s == plan.StartLatest:
+			at = broker.Latest
+		case s == plan.StartNone:
+			return nil, fmt.Errorf("%s: %w", p, errNoOffset)
+		case s < 0:
+			at = max(time.Now().UnixMilli()+s, 0)
+		}
+		found, err := w.c.Client.ListOffsets(e.ctx, []kafka.Partition{p}, at, w.c.ExactlyOnce)
+		if err != nil {
+			return nil, err
+		}
+		all[i].At = found[p]
+	}
+	return all, nil
+}
+
+// begin wires a prepared task and lets it run.
+func (w *Worker) begin(e *entry, positions []kafka.Offset) (err error) {
+	sub := w.layout.Plan.Subtopologies[e.id.Subtopology]
+	partitions := func(sink int) int32 { return w.layout.Partitions[sub.Sinks[sink].In(w.c.App)] }
+	e.task, err = task.New(task.Config{
+		ID: e.id, Plan: sub, Inputs: e.inputs, Stores: e.stores, Partitions: partitions, Positions: positions,
+		Context: e.ctx, Wall: w.now.UnixMilli(), MaxIdle: w.c.MaxTaskIdle.Milliseconds(),
+		Release: func(slot int, b kafka.Batch) { e.subs[slot].Done(b) },
+		OnBad:   w.c.OnBad,
+	})
+	if err != nil {
+		return err
+	}
+	e.first, e.logs = make([]int, len(sub.Sinks)), make([]*broker.Target, len(sub.Stores))
+	n := 0
+	for i := range sub.Sinks {
+		e.first[i] = n
+		n += int(partitions(i))
+	}
+	e.targets = make([]*broker.Target, n)
+	e.subs = make([]*broker.Subscription, len(e.inputs))
+	for slot, p := range e.inputs {
+		if p.Topic != "" {
+			e.subs[slot] = w.fetcher.Subscribe(p, positions[slot].At, func(b kafka.Batch) { w.deliver(mail{e, slot, b}) })
+		}
+	}
+	w.order = append(w.order, e)
+	w.running(e.id)
+	return nil
+}

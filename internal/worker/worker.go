@@ -1,0 +1,278 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/kafka"
+	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/internal/store"
+	"github.com/seed-df18afd4/streams/internal/task"
+)
+
+// Worker runs tasks on one goroutine. Other goroutines give it what was fetched and what
+// is to be done; it is woken by that, and by time.
+type Worker struct {
+	c        Config
+	layout   *Layout
+	index    int
+	gate     *gate
+	log      *slog.Logger
+	closed   func(plan.TaskID) // a task is gone from here
+	running  func(plan.TaskID) // a task processes
+	fetcher  *broker.Fetcher
+	producer *broker.Producer
+	tasks    map[plan.TaskID]*entry
+	order    []*entry // running ones
+	starting starter  // a place for each task that may be restored at once
+	purge    *purger
+	life     context.Context // of everything the worker began
+	end      context.CancelFunc
+	closing  *sync.WaitGroup // stores that are being closed
+
+	now        time.Time // of this turn
+	dirtySince time.Time // when the first change since the last commit was seen; zero: none
+	flushAt    time.Time // when what was sent must leave; zero: nothing waits
+	unsent     bool
+	failures   int
+	retryAt    time.Time
+
+	wake chan struct{}
+	mu   sync.Mutex
+	mail []mail
+	jobs []func() error
+}
+
+// entry is a task of this worker, from the moment it is assigned.
+type entry struct {
+	id      plan.TaskID
+	task    *task.Task // nil while it restores
+	stores  []*store.Store
+	inputs  []kafka.Partition
+	subs    []*broker.Subscription
+	targets []*broker.Target // by output slot and partition, see target
+	first   []int            // of targets, by output slot
+	logs    []*broker.Target // of changelogs, by store slot
+	ctx     context.Context  // ends with the entry
+	cancel  context.CancelFunc
+
+	leaving  bool          // to be let go when nothing is left to commit
+	prepared chan struct{} // closed when nobody but the worker touches the stores
+}
+
+// mail is a batch on its way to a task.
+type mail struct {
+	e     *entry
+	slot  int
+	batch kafka.Batch
+}
+
+// kick wakes the worker.
+func (w *Worker) kick() {
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// post has the worker run f in its next turn.
+func (w *Worker) post(f func() error) {
+	w.mu.Lock()
+	w.jobs = append(w.jobs, f)
+	w.mu.Unlock()
+	w.kick()
+}
+
+// deliver runs on the fetcher's goroutines.
+func (w *Worker) deliver(m mail) {
+	w.mu.Lock()
+	w.mail = append(w.mail, m)
+	w.mu.Unlock()
+	w.kick()
+}
+
+// Run works until ctx ends; then it commits what is processed, closes its tasks and
+// returns. An error is one that the worker cannot recover from.
+func (w *Worker) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, w.stop(err)) }()
+	for ctx.Err() == nil {
+		w.now = time.Now()
+		if err := w.receive(); err != nil {
+			return err
+		}
+		n, err := w.process()
+		if err != nil {
+			return err
+		}
+		if err := w.flushAndCommit(n == 0); err != nil {
+			return err
+		}
+		w.letGo()
+		if n == 0 {
+			w.sleep(ctx)
+		}
+	}
+	return nil
+}
+
+// receive runs the jobs and hands the mail to the tasks.
+func (w *Worker) receive() error {
+	w.mu.Lock()
+	jobs, mail := w.jobs, w.mail
+	w.jobs, w.mail = nil, w.mail[len(w.mail):]
+	w.mu.Unlock()
+	for _, f := range jobs {
+		if err := f(); err != nil {
+			return err
+		}
+	}
+	for _, m := range mail {
+		if w.tasks[m.e.id] == m.e && m.e.task != nil {
+			m.e.task.Add(m.slot, m.batch)
+		}
+	}
+	return nil
+}
+
+// process gives every task a turn and hands on what they send. It returns how many
+// records were processed.
+func (w *Worker) process() (total int, err error) {
+	if w.full() {
+		return 0, nil
+	}
+	wall := w.now.UnixMilli()
+	for _, e := range w.order {
+		if e.leaving {
+			continue
+		}
+		n, err := e.task.Run(wall, stepLimit)
+		if corrupt := (*store.CorruptError)(nil); errors.As(err, &corrupt) {
+			return 1, w.failed(err)
+		}
+		if err != nil {
+			return total, err
+		}
+		if err := w.send(e); err != nil {
+			return 1, w.failed(err)
+		}
+		if w.dirtySince.IsZero() && e.task.Changed() {
+			w.dirtySince = w.now
+		}
+		total += n
+	}
+	return total, nil
+}
+
+// full says that nothing more may be processed before a commit: memory is bounded even
+// when commits have to wait.
+func (w *Worker) full() bool { return w.uncommitted() > 2*w.c.MaxUncommitted }
+
+func (w *Worker) uncommitted() (n int) {
+	for _, e := range w.order {
+		n += e.task.Uncommitted()
+	}
+	return n
+}
+
+// send hands a task's output to the producer.
+func (w *Worker) send(e *entry) error {
+	out := e.task.Output()
+	if len(out) == 0 {
+		return nil
+	}
+	for i := range out {
+		o := &out[i]
+		if err := w.producer.Add(w.target(e, o.Sink, o.Partition), o.Key, o.Value, o.Headers, o.Time); err != nil {
+			return fmt.Errorf("task %s: %w", e.id, err)
+		}
+	}
+	e.task.Taken()
+	if !w.unsent {
+		w.unsent, w.flushAt = true, w.now.Add(linger)
+	}
+	return nil
+}
+
+// target is the producer's handle on a partition of an output slot.
+func (w *Worker) target(e *entry, sink int, partition int32) *broker.Target {
+	t := &e.targets[e.first[sink]+int(partition)]
+	if *t == nil {
+		topic := w.layout.Plan.Subtopologies[e.id.Subtopology].Sinks[sink].In(w.c.App)
+		*t = w.producer.Target(kafka.Partition{Topic: topic, Index: partition})
+	}
+	return *t
+}
+
+// flushAndCommit does what is due.
+func (w *Worker) flushAndCommit(idle bool) error {
+	if w.unsent && (idle || !w.now.Before(w.flushAt)) {
+		w.unsent = false
+		if err := w.producer.Flush(); err != nil {
+			return w.failed(err)
+		}
+	}
+	if w.commitDue() {
+		return w.commit()
+	}
+	return nil
+}
+
+func (w *Worker) commitDue() bool {
+	if w.dirtySince.IsZero() || w.now.Before(w.retryAt) {
+		return false
+	}
+	if w.now.Sub(w.dirtySince) >= w.c.CommitInterval || w.uncommitted() > w.c.MaxUncommitted {
+		return true
+	}
+	for _, e := range w.order {
+		if e.leaving || e.task.CommitAsked() {
+			return true
+		}
+	}
+	return false
+}
+
+// fetchOptions are those of the tasks' inputs.
+func (w *Worker) fetchOptions() broker.FetchOptions {
+	return broker.FetchOptions{ReadCommitted: w.c.ExactlyOnce, OnError: func(p kafka.Partition, _ int, at int64, err error) {
+		w.post(func() error {
+			return fmt.Errorf("read %s at offset %d: %w; if the topic's retention deleted records before they were processed, or the topic was made anew, set the group's offsets with kafka-consumer-groups --reset-offsets", p, at, err)
+		})
+	}}
+}
+
+// sleep waits until something arrives or is due.
+func (w *Worker) sleep(ctx context.Context) {
+	next := w.now.Add(time.Second)
+	sooner := func(t time.Time) {
+		if !t.IsZero() && t.Before(next) {
+			next = t
+		}
+	}
+	if w.unsent {
+		sooner(w.flushAt)
+	}
+	if !w.dirtySince.IsZero() {
+		sooner(w.dirtySince.Add(w.c.CommitInterval))
+	}
+	for _, e := range w.order {
+		if ms := e.task.NextWall(); ms >= 0 {
+			sooner(time.UnixMilli(ms))
+		}
+		if e.task.Waiting() {
+			sooner(w.now.Add(max(w.c.MaxTaskIdle/4, time.Millisecond)))
+		}
+	}
+	timer := time.NewTimer(max(next.Sub(time.Now()), time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-w.wake:
+	case <-timer.C:
+	}
+}
