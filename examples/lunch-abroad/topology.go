@@ -51,7 +51,7 @@ var (
 	Paid        = dedup.Seen[string]{Name: "paid", Key: serde.String, Within: 24 * time.Hour}
 	RateHistory = state.Store[string, Rate]{Name: "rate-history", Key: serde.String, Value: serde.JSON[Rate](), History: 3 * 365 * 24 * time.Hour}
 
-	Day              = window.Tumbling{Size: 24 * time.Hour, Emit: window.Every(time.Second)}
+	Day              = window.Tumbling{Size: 24 * time.Hour, Grace: 24 * time.Hour, Emit: window.Every(time.Second)}
 	Orders           = topology.Topic[string, Order]{Name: "orders", Key: serde.String, Value: serde.JSON[Order]()}
 	OrdersByCurrency = topology.Topic[string, Order]{Name: "orders-by-currency", Key: serde.String, Value: serde.JSON[Order]()}
 	HighestPrice     = state.Store[window.Key[string], float64]{Name: "highest-price", Key: window.Keys(serde.String, Day), Value: serde.Float64}

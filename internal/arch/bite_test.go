@@ -144,12 +144,13 @@ func TestMapBites(t *testing.T) {
 		"p/inner/go.mod":           "module inner",
 		"p/inner/a.go":             "package inner",
 		".hidden/a.go":             "package hidden",
+		"docs/architecture.md":     "",
 	})
-	const whole = "The state is in:\n\nstate/            stores\ninternal/state/   more\ninternal/         the rest\n"
+	const whole = "The state is in:\n\nstate/            stores\ninternal/state/   more\ninternal/         the rest\ndocs/   texts\n"
 	require.Empty(t, checkMap(m, whole))
 	require.Empty(t, checkMap(m, "[stores](state/), `internal/state/`"))
 	requireBreach(t, checkMap(m, strings.Replace(whole, "\nstate/", "\nstate", 1)), "README.md: its map does not name state/", "add a line")
-	requireBreach(t, checkMap(m, whole+"gone/   was here\n"), "README.md: its map names gone/", "no package")
+	requireBreach(t, checkMap(m, whole+"gone/   was here\n"), "README.md: its map names gone/", "not there")
 }
 
 func TestConfigBites(t *testing.T) {

@@ -192,7 +192,7 @@ func checkMap(m *module, readme string) (breaches []string) {
 	}
 	for _, line := range mapLine.FindAllStringSubmatch(readme, -1) {
 		if !slices.Contains(m.folders, line[1]) {
-			breaches = append(breaches, fmt.Sprintf("README.md: its map names %s/, where no package is", line[1]))
+			breaches = append(breaches, fmt.Sprintf("README.md: its map names %s/, which is not there", line[1]))
 		}
 	}
 	return breaches

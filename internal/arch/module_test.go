@@ -17,7 +17,7 @@ import (
 type module struct {
 	fset     *token.FileSet
 	packages map[string][]file // the files that are no tests, by folder; empty where all are
-	folders  []string          // the folders of all packages and of what is above them
+	folders  []string          // all folders
 }
 
 // file is a file of a package.
@@ -51,17 +51,13 @@ func load(fsys fs.FS) (*module, error) {
 		case err != nil:
 			return err
 		case d.IsDir() && p != ".":
+			m.folders = append(m.folders, p)
 			return skip(fsys, p)
 		case path.Ext(p) == ".go":
 			return m.parse(fsys, p, string(name[1]))
 		}
 		return nil
 	})
-	for dir := range m.packages {
-		for ; !slices.Contains(m.folders, dir); dir = path.Dir(dir) {
-			m.folders = append(m.folders, dir)
-		}
-	}
 	return m, err
 }
 

@@ -117,8 +117,8 @@ func TestBrokerEndsWithItsProcess(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	line, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
-	addr, dir, ok := strings.Cut(strings.TrimSpace(line), " ")
-	require.True(t, ok, line)
+	require.NotContains(t, line, "error:")
+	addr, dir, _ := strings.Cut(strings.TrimSpace(line), " ")
 	require.NoError(t, knows(addr, []int32{1}))
 
 	require.NoError(t, cmd.Process.Kill())

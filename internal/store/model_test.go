@@ -195,7 +195,7 @@ func newModelRun(t *testing.T, seed uint64, s Spec) *modelRun {
 
 func (m *modelRun) open() {
 	var err error
-	m.s, err = Open(m.dir, m.spec, "origin", NewResources(ResourceLimits{RowCache: 8 << 10}))
+	m.s, err = Open(m.dir, m.spec, "origin", NewResources(ResourceLimits{RowCache: 8 << 10, WriteBuffers: 1 << 20}))
 	require.NoError(m.t, err)
 	if g, ok := m.s.engine.(*segments); ok {
 		g.lag = 2000
@@ -260,6 +260,7 @@ func (m *modelRun) step() {
 	default:
 		m.crash()
 	}
+	require.Equal(m.t, m.now.top, m.s.top)
 }
 
 func (m *modelRun) put() {
@@ -327,7 +328,24 @@ func (m *modelRun) scan() {
 			q.Start, q.End = m.time(), m.time()
 		}
 	}
-	require.Equal(m.t, m.now.query(q), collect(m.t, m.s.Scan(q)), "Scan(%+v)", q)
+	want := m.now.query(q)
+	busy := m.r.IntN(3) == 0
+	var got []Row
+	for row, err := range m.s.Scan(q) {
+		require.NoError(m.t, err)
+		got = append(got, Row{Key: bytes.Clone(row.Key), Value: bytes.Clone(row.Value), Time: row.Time, Until: row.Until})
+		switch {
+		case busy && m.r.IntN(10) == 0:
+			m.commit()
+		case busy:
+			m.put()
+		}
+		if m.r.IntN(100) == 0 {
+			want = want[:len(got)]
+			break
+		}
+	}
+	require.Equal(m.t, want, got, "Scan(%+v)", q)
 }
 
 // commit is what a worker does: produce the changelog, then commit. Records that are not
@@ -416,7 +434,7 @@ func modelSpecs() []Spec {
 }
 
 func TestModel(t *testing.T) {
-	seeds, steps := 12, 1500
+	seeds, steps := 8, 1200
 	if testing.Short() {
 		seeds = 3
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/seed-df18afd4/streams/internal/broker"
 	"github.com/seed-df18afd4/streams/internal/kafka"
@@ -35,18 +36,33 @@ func NewLayout(ctx context.Context, c *broker.Client, app string, p *plan.Plan) 
 		}
 	}
 	slices.Sort(names)
-	found, err := c.Topics(ctx, slices.Compact(names)...)
-	if err != nil {
-		return nil, err
-	}
-	for name, t := range found {
-		l.Partitions[name], l.IDs[name] = t.Partitions, t.ID
-	}
-	if err := l.missing(); err != nil {
+	if err := l.find(ctx, c, slices.Compact(names)); err != nil {
 		return nil, err
 	}
 	l.sizeRepartitions()
 	return l, l.checkCopartitions()
+}
+
+// find looks topics up, and again for a moment where one is missing: a topic that was just
+// made takes some time to be known to every broker.
+func (l *Layout) find(ctx context.Context, c *broker.Client, names []string) error {
+	for try := 1; ; try++ {
+		found, err := c.Topics(ctx, names...)
+		if err != nil {
+			return err
+		}
+		for name, t := range found {
+			l.Partitions[name], l.IDs[name] = t.Partitions, t.ID
+		}
+		if err = l.missing(); err == nil || try == 10 {
+			return err
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return err
+		}
+	}
 }
 
 // missing names the topics of others that do not exist.
