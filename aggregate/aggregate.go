@@ -15,10 +15,11 @@ import "cmp"
 // needed; Build asks for the others where they are. The functions may change the A that
 // they are given, and return it. An A that is nil deletes the row.
 type Aggregator[V, A any] struct {
-	Init  func() A       // what the first value is added to; A's zero value by default
-	First func(V) A      // folds the first value alone, in place of Init and Add
-	Add   func(A, V) A   // folds one more value
-	Merge func(a, b A) A // folds two folds, the earlier first: for sessions
+	Init   func() A       // what the first value is added to; A's zero value by default
+	First  func(V) A      // folds the first value alone, in place of Init and Add
+	Add    func(A, V) A   // folds one more value
+	Remove func(A, V) A   // takes a value out again: for grouped tables
+	Merge  func(a, b A) A // folds two folds, the earlier first: for sessions
 }
 
 // Apply folds v into acc, and gives the new fold. Without has there is no acc yet, and it is
@@ -48,13 +49,14 @@ type Number interface {
 	~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~float32 | ~float64
 }
 
-// Sum adds up what of gives. It has Merge. As Go's + does, whole numbers wrap around when
+// Sum adds up what of gives. It has Remove and Merge. As Go's + does, whole numbers wrap around when
 // they overflow; floating-point ones round, so the last digits may depend on the order,
 // and once there is a NaN the sum stays NaN.
 func Sum[V any, N Number](of func(V) N) Aggregator[V, N] {
 	return Aggregator[V, N]{
-		Add:   func(sum N, v V) N { return sum + of(v) },
-		Merge: func(a, b N) N { return a + b },
+		Add:    func(sum N, v V) N { return sum + of(v) },
+		Remove: func(sum N, v V) N { return sum - of(v) },
+		Merge:  func(a, b N) N { return a + b },
 	}
 }
 

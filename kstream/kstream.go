@@ -37,6 +37,12 @@ func From[K, V any](b *topology.Builder, t topology.Topic[K, V], more ...topolog
 // PartitionOf, or the hash of the key, chooses the partition.
 func To[K, V any](s Stream[K, V], t topology.Topic[K, V]) { topology.Sink(topology.Node[K, V](s), t) }
 
+// ToEach writes each record to the topic that pick names. Apart from the name, like
+// describes the topics. A topic that does not exist makes the record a bad one.
+func ToEach[K, V any](s Stream[K, V], pick func(topology.Record[K, V]) string, like topology.Topic[K, V]) {
+	topology.SinkEach(topology.Node[K, V](s), pick, like)
+}
+
 // add adds a step behind s.
 func add[K, V, K2, V2 any](s Stream[K, V], kind string, wire func(w *graph.Wiring, next graph.Handler[K2, V2]) graph.Handler[K, V]) Stream[K2, V2] {
 	return Stream[K2, V2]{Step: graph.Map(s.Step, kind, wire)}

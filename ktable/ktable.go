@@ -26,6 +26,18 @@ func From[K, V any](b *topology.Builder, t topology.Topic[K, V]) Table[K, V] {
 	return Table[K, V]{Step: graph.TableSource((*graph.Builder)(b), t.Spec(), t.Store())}
 }
 
+// Global is a table that every instance holds whole: a stream is joined with it by any
+// key, and need not be repartitioned.
+type Global[K, V any] graph.Global[K, V]
+
+// GlobalFrom reads a topic as a global table and keeps it in the topic's store, t.Store().
+// The topic itself is the changelog. It is restored before the application processes, and
+// then follows its topic by itself: a join sees the rows that are there at that moment,
+// whatever their times.
+func GlobalFrom[K, V any](b *topology.Builder, t topology.Topic[K, V]) Global[K, V] {
+	return Global[K, V](graph.GlobalSource((*graph.Builder)(b), t.Spec(), t.Store()))
+}
+
 // Materialize keeps the rows of t in a store: to be queried, viewed by processors, read
 // faster, or with History. A table that is kept already cannot be kept twice.
 //
@@ -52,16 +64,16 @@ func To[K, V any](t Table[K, V], topic topology.Topic[K, V]) {
 // delete, whether or not it was there before. Keep is called again when a row is looked
 // up, unless the table is kept.
 func Filter[K, V any](t Table[K, V], keep func(K, V) bool) Table[K, V] {
-	return Table[K, V]{Step: graph.MapTable(t.Step, "filter", func(k K, v V) (V, bool) { return v, keep(k, v) })}
+	return Table[K, V]{Step: graph.MapTable(t.Step, "filter", true, func(k K, v V) (V, bool) { return v, keep(k, v) })}
 }
 
 // MapValues changes every value. It is not called for deletes, and is called again when a
 // row is looked up, unless the table is kept.
 func MapValues[K, V, W any](t Table[K, V], f func(V) W) Table[K, W] {
-	return Table[K, W]{Step: graph.MapTable(t.Step, "map-values", func(_ K, v V) (W, bool) { return f(v), true })}
+	return Table[K, W]{Step: graph.MapTable(t.Step, "map-values", false, func(_ K, v V) (W, bool) { return f(v), true })}
 }
 
 // MapValuesWithKey is MapValues that also sees the key.
 func MapValuesWithKey[K, V, W any](t Table[K, V], f func(K, V) W) Table[K, W] {
-	return Table[K, W]{Step: graph.MapTable(t.Step, "map-values", func(k K, v V) (W, bool) { return f(k, v), true })}
+	return Table[K, W]{Step: graph.MapTable(t.Step, "map-values", false, func(k K, v V) (W, bool) { return f(k, v), true })}
 }

@@ -81,9 +81,12 @@ func (s Store[K, V]) specWindow(d *plan.StoreSpec, w window.Windows) {
 		d.Err = err
 		return
 	}
+	if window.KindOf(w) == window.Sessions {
+		d.Kind = store.Session
+	}
 	d.Windows = fmt.Sprint(w)
 	d.Describe += ", windows " + d.Windows
-	need := window.Size(w) + window.Grace(w)
+	need := window.Keep(w)
 	d.Retention = max(need, 1)
 	if s.Retention > 0 {
 		d.Retention = s.Retention.Milliseconds()
@@ -92,7 +95,7 @@ func (s Store[K, V]) specWindow(d *plan.StoreSpec, w window.Windows) {
 	case s.History > 0:
 		d.Err = fmt.Errorf("History of a window store: a window keeps its latest value alone")
 	case d.Retention < need:
-		d.Err = fmt.Errorf("Retention %v is less than the size and grace of its windows, %v", s.Retention, time.Duration(need)*time.Millisecond)
+		d.Err = fmt.Errorf("Retention %v is less than its windows need, %v", s.Retention, time.Duration(need)*time.Millisecond)
 	}
 }
 

@@ -30,13 +30,14 @@ import (
 // Driver runs every task of a topology in the test's goroutine. Topics have one partition,
 // stores are in memory, and everything is committed after each record.
 type Driver struct {
-	t      testing.TB
-	plan   *plan.Plan
-	tasks  []*task.Task
-	stores map[string]*store.Store
-	topics map[string]*topic
-	order  []string // of topics, as they came up
-	wall   int64
+	t       testing.TB
+	plan    *plan.Plan
+	tasks   []*task.Task
+	stores  map[string]*store.Store
+	globals []*plan.GlobalRows
+	topics  map[string]*topic
+	order   []string // of topics, as they came up
+	wall    int64
 }
 
 // topic is the log of a topic.
@@ -45,6 +46,7 @@ type topic struct {
 	read    int // by Read
 	taken   int // by the tasks
 	readers []reader
+	global  func(kafka.Record) // of a global table
 }
 
 type reader struct {
@@ -59,6 +61,9 @@ const app = "test"
 func New(t testing.TB, topo *topology.Topology) *Driver {
 	t.Helper()
 	d := &Driver{t: t, plan: (*plan.Plan)(topo), stores: map[string]*store.Store{}, topics: map[string]*topic{}}
+	for _, g := range d.plan.Globals {
+		d.startGlobal(g)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	for _, s := range d.plan.Subtopologies {
 		d.start(ctx, s)
@@ -72,6 +77,26 @@ func New(t testing.TB, topo *topology.Topology) *Driver {
 		}
 	})
 	return d
+}
+
+func (d *Driver) startGlobal(g plan.Global) {
+	d.t.Helper()
+	g.InMemory = true
+	open, err := store.Open("", g.Spec, "", store.NewResources(store.ResourceLimits{}))
+	if err != nil {
+		d.t.Fatalf("streamstest: %v", err)
+	}
+	rows := &plan.GlobalRows{Partitions: []*store.Store{open}}
+	d.globals = append(d.globals, rows)
+	d.stores[g.Name] = open
+	in, convert := d.topic(g.Topic), g.Convert()
+	in.global = func(r kafka.Record) {
+		if row, ok := convert(r); ok {
+			if err := rows.Apply(0, []kafka.Record{row}, r.Offset+1); err != nil {
+				d.t.Fatalf("streamstest: %v", err)
+			}
+		}
+	}
 }
 
 func (d *Driver) start(ctx context.Context, s *plan.Subtopology) {
@@ -92,10 +117,11 @@ func (d *Driver) start(ctx context.Context, s *plan.Subtopology) {
 		inputs = append(inputs, kafka.Partition{Topic: src.In(app)})
 	}
 	run, err := task.New(task.Config{
-		ID: plan.TaskID{Subtopology: s.ID}, Plan: s, Inputs: inputs, Stores: stores,
-		Partitions: func(int) int32 { return 1 },
-		Positions:  make([]kafka.Offset, len(inputs)),
-		Context:    ctx, Wall: d.wall,
+		ID: plan.TaskID{Subtopology: s.ID}, Plan: s, Inputs: inputs, Stores: stores, Globals: d.globals,
+		Partitions:   func(int) int32 { return 1 },
+		PartitionsOf: func(string) (int32, error) { return 1, nil },
+		Positions:    make([]kafka.Offset, len(inputs)),
+		Context:      ctx, Wall: d.wall,
 		Release: func(int, kafka.Batch) {},
 		OnBad:   func(*task.Error) (bool, error) { return false, nil },
 	})
@@ -133,7 +159,7 @@ func (d *Driver) Advance(by time.Duration) {
 func Send[K, V any](d *Driver, t topology.Topic[K, V], r topology.Record[K, V]) {
 	d.t.Helper()
 	in := d.topics[t.Name]
-	if in == nil || len(in.readers) == 0 {
+	if in == nil || len(in.readers) == 0 && in.global == nil {
 		d.t.Fatalf("streamstest: Send to topic %q, which the topology does not read", t.Name)
 	}
 	rec := kafka.Record{Time: d.wall, Headers: r.Headers}
@@ -163,6 +189,9 @@ func encode[T any](d *Driver, topic string, s serde.Serde[T], v T) []byte {
 func (d *Driver) append(t *topic, r kafka.Record) {
 	r.Offset = int64(len(t.records))
 	t.records = append(t.records, r)
+	if t.global != nil {
+		t.global(r)
+	}
 }
 
 // settle processes until no topic has a record that its readers have not had. Of several
@@ -202,7 +231,11 @@ func (d *Driver) run(run *task.Task) {
 	sinks := d.plan.Subtopologies[run.ID().Subtopology].Sinks
 	for _, o := range run.Output() {
 		r := kafka.Record{Key: clone(o.Key), Value: clone(o.Value), Headers: o.Headers, Time: o.Time}
-		d.append(d.topic(sinks[o.Sink].In(app)), r)
+		name := sinks[o.Sink].In(app)
+		if o.Topic != "" {
+			name = o.Topic
+		}
+		d.append(d.topic(name), r)
 	}
 	run.Taken()
 	if err := run.Changelog(func(int, []byte, []byte, int64) error { return nil }); err != nil {

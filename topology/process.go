@@ -7,7 +7,6 @@ import (
 
 	"github.com/seed-df18afd4/streams/internal/graph"
 	"github.com/seed-df18afd4/streams/internal/plan"
-	"github.com/seed-df18afd4/streams/internal/typed"
 	"github.com/seed-df18afd4/streams/state"
 )
 
@@ -68,35 +67,36 @@ func process[K, V, K2, V2 any](n Node[K, V], name string, start func(*Context[K2
 // Open opens, inside start, a store that the node was given. A store that a table keeps
 // can only be read: see View.
 func Open[K2, V2, K, V any](c *Context[K2, V2], s state.Store[K, V]) (state.KeyValue[K, V], error) {
-	t, st, err := open(c, s)
+	st, err := find(c, s.Name)
 	if err != nil {
 		return nil, err
 	}
-	if owner, ok := st.Owner(); ok {
-		return nil, fmt.Errorf("store %q belongs to the table of %s: a processor can read it with topology.View", s.Name, owner)
+	if err := st.Writable(); err != nil {
+		return nil, fmt.Errorf("store %q: %w: a processor can read it with topology.View", s.Name, err)
 	}
-	return t, nil
+	return graph.OpenAt(c.w, st, s, func() int64 { return c.in.Time }), nil
 }
 
 // View opens, inside start, a store that the node was given, to read it: also one that a
-// table keeps.
+// table or a global table keeps.
 func View[K2, V2, K, V any](c *Context[K2, V2], s state.Store[K, V]) (state.Reader[K, V], error) {
-	t, _, err := open(c, s)
+	st, err := find(c, s.Name)
 	if err != nil {
 		return nil, err
 	}
-	return t, nil
+	return graph.View(c.w, st, s), nil
 }
 
-func open[K2, V2, K, V any](c *Context[K2, V2], s state.Store[K, V]) (*typed.Table[K, V], *graph.Store, error) {
+// find is a store that the node was given.
+func find[K2, V2 any](c *Context[K2, V2], name string) (*graph.Store, error) {
 	if c.w == nil {
-		return nil, nil, fmt.Errorf("store %q: open stores inside start", s.Name)
+		return nil, fmt.Errorf("store %q: open stores inside start", name)
 	}
-	st := c.step.Find(s.Name)
+	st := c.step.Find(name)
 	if st == nil {
-		return nil, nil, fmt.Errorf("store %q is not among the stores that the node was given: add it to the arguments of Process", s.Name)
+		return nil, fmt.Errorf("store %q is not among the stores that the node was given: add it to the arguments of Process", name)
 	}
-	return graph.OpenAt(c.w, st, s, func() int64 { return c.in.Time }), st, nil
+	return st, nil
 }
 
 // Context is what a processor has of its task. It belongs to the task's goroutine.

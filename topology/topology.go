@@ -139,5 +139,11 @@ func Source[K, V any](b *Builder, t Topic[K, V]) Node[K, V] {
 	return Node[K, V]{Step: graph.Source((*graph.Builder)(b), t.Spec())}
 }
 
+// SinkEach writes each record to the topic that pick names. Apart from the name, like
+// describes the topics. A topic that does not exist makes the record a bad one.
+func SinkEach[K, V any](n Node[K, V], pick func(Record[K, V]) string, like Topic[K, V]) {
+	graph.SinkEach(n.Step, func(k K, v V, m *plan.Meta) string { return pick(recordOf(k, v, m)) }, like.Spec())
+}
+
 // Sink writes to a topic.
 func Sink[K, V any](n Node[K, V], t Topic[K, V]) { graph.Sink(n.Step, t.Spec()) }

@@ -62,10 +62,10 @@ func ExampleSplitter() {
 	keys := window.Keys(serde.String, window.Tumbling{Size: 24 * time.Hour})
 	splitter := keys.(window.Splitter[window.Key[string]])
 
-	inner, start, _ := splitter.Split(nil, window.Key[string]{Key: "EUR", Start: time.UnixMilli(1763942400000)})
+	inner, start, end, _ := splitter.Split(nil, window.Key[string]{Key: "EUR", Start: time.UnixMilli(1763942400000)})
 	fmt.Printf("%s %d %v\n", inner, start, splitter.Windows())
 
-	k, err := splitter.Join(inner, start)
+	k, err := splitter.Join(inner, start, end)
 	fmt.Println(k.Key, k.End, err)
 	// Output:
 	// EUR 1763942400000 Tumbling{Size: 24h0m0s}

@@ -65,12 +65,12 @@ func TestSplitAndJoin(t *testing.T) {
 	sp := splitter(t, window.Keys(serde.String, day))
 	require.Equal(t, window.Windows(day), sp.Windows())
 
-	key, start, err := sp.Split([]byte("before"), at("EUR", 86_400_000))
+	key, start, _, err := sp.Split([]byte("before"), at("EUR", 86_400_000))
 	require.NoError(t, err)
 	require.Equal(t, "beforeEUR", string(key))
 	require.Equal(t, int64(86_400_000), start)
 
-	k, err := sp.Join(key[6:], start)
+	k, err := sp.Join(key[6:], start, 0)
 	require.NoError(t, err)
 	require.Equal(t, at("EUR", 86_400_000), k)
 }
@@ -97,9 +97,9 @@ func TestKeysRefuse(t *testing.T) {
 	require.ErrorContains(t, err, "starts at 0001-01-01T00:00:00Z")
 	_, err = keys.Append(nil, at("EUR", -1))
 	require.ErrorContains(t, err, "before 1970")
-	_, _, err = sp.Split(nil, at("EUR", math.MinInt64))
+	_, _, _, err = sp.Split(nil, at("EUR", math.MinInt64))
 	require.ErrorContains(t, err, "before 1970")
-	_, err = sp.Join([]byte("EUR"), -1)
+	_, err = sp.Join([]byte("EUR"), -1, 0)
 	require.ErrorContains(t, err, "before 1970")
 }
 
@@ -142,9 +142,9 @@ func TestKeysOfWrongWindowsAlwaysFail(t *testing.T) {
 		require.Equal(t, want, err)
 		_, err = keys.Decode([]byte("EUR12345678"))
 		require.Equal(t, want, err)
-		_, _, err = sp.Split(nil, at("EUR", 0))
+		_, _, _, err = sp.Split(nil, at("EUR", 0))
 		require.Equal(t, want, err)
-		_, err = sp.Join([]byte("EUR"), 0)
+		_, err = sp.Join([]byte("EUR"), 0, 0)
 		require.Equal(t, want, err)
 		require.Equal(t, w, sp.Windows())
 	}
@@ -170,7 +170,7 @@ func TestKeysDoNotAllocate(t *testing.T) {
 	require.NoError(t, err)
 
 	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = keys.Append(dst, k) }), "Append")
-	require.Zero(t, testing.AllocsPerRun(100, func() { _, _, _ = sp.Split(dst, k) }), "Split")
+	require.Zero(t, testing.AllocsPerRun(100, func() { _, _, _, _ = sp.Split(dst, k) }), "Split")
 	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = numbers.Append(dst, n) }), "Append of a number")
 	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = numbers.Decode(data) }), "Decode of a number")
 }
@@ -194,10 +194,10 @@ func FuzzKeys(f *testing.F) {
 		require.Equal(t, k.Start, back.Start)
 		require.True(t, back.End.After(back.Start) || start == math.MaxInt64)
 
-		inner, splitStart, err := sp.Split(nil, back)
+		inner, splitStart, _, err := sp.Split(nil, back)
 		require.NoError(t, err)
 		require.Equal(t, data[:len(data)-8], inner)
-		joined, err := sp.Join(inner, splitStart)
+		joined, err := sp.Join(inner, splitStart, 0)
 		require.NoError(t, err)
 		require.Equal(t, back, joined)
 	})

@@ -21,9 +21,11 @@ func createTopics(brokers []string) error {
 		return fmt.Errorf("reach Kafka at %v: %w", brokers, err)
 	}
 	defer admin.Close()
-	compact, lag := "compact", fmt.Sprint(RateHistory.History.Milliseconds())
+	compact, lag, ever := "compact", fmt.Sprint(RateHistory.History.Milliseconds()), "-1"
+	// The payments are of years ago: with a retention Kafka would delete them at once.
+	keep := map[string]*string{"retention.ms": &ever}
 	for name, config := range map[string]map[string]*string{
-		Payments.Name: nil, Texts.Name: nil, Orders.Name: nil, HighestPrices.Name: nil,
+		Payments.Name: keep, Texts.Name: keep, Orders.Name: keep, HighestPrices.Name: keep,
 		// Compacted, but a rate stays as long as a payment of its day may come.
 		Rates.Name: {"cleanup.policy": &compact, "min.compaction.lag.ms": &lag},
 	} {

@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"errors"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -43,7 +44,7 @@ func load(fsys fs.FS) (*module, error) {
 	}
 	name := moduleLine.FindSubmatch(gomod)
 	if name == nil {
-		return nil, fmt.Errorf("go.mod has no module line")
+		return nil, errors.New("go.mod has no module line")
 	}
 	m := &module{fset: token.NewFileSet(), packages: map[string][]file{}}
 	err = fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {

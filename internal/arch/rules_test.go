@@ -38,7 +38,7 @@ var only = []struct {
 	imports string
 	because string
 }{
-	{[]string{"internal/broker", ".", "internal/bench"}, "github.com/IBM/sarama", "one package speaks to Kafka; the root names sarama's settings, and a benchmark compares"},
+	{[]string{"internal/broker", ".", "internal/bench", "examples"}, "github.com/IBM/sarama", "one package speaks to Kafka; the root names sarama's settings, a benchmark compares, an example is its user's"},
 	{[]string{"internal/store"}, "github.com/syndtr/goleveldb", "one package knows how state is kept on disk"},
 	{[]string{"internal/embedded"}, "github.com/twmb/franz-go", "it is here for the broker in the process, not as a client"},
 	{testTools, "internal/kafkatest", "a product starts no Kafka"},

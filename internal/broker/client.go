@@ -30,7 +30,7 @@ var errClosed = errors.New("broker: the client is closed")
 type Options struct {
 	Brokers  []string       // host:port of one broker or more; the others are found through them
 	ClientID string         // shows in the broker's logs and in member ids; empty: that of Sarama
-	Sarama   *sarama.Config // TLS, SASL and network settings, Producer.MaxMessageBytes; nil: sarama's defaults. Copied
+	Sarama   *sarama.Config // copied, for TLS, SASL, the network and Producer.MaxMessageBytes; nil: sarama's defaults
 	Log      *slog.Logger   // nil: silent
 }
 

@@ -74,8 +74,10 @@ func (c *Client) NewFetcher(o FetchOptions) *Fetcher {
 // batch when there are records, when the position moved without any, and when the reader
 // is at the end and could not know it from the batch before.
 //
-// The records alias the answer they came in, and a batch's Records are used again after
-// Done: what is kept longer must be copied.
+// The slice that holds the records is used again after Done. Their keys, values and headers
+// are not: they stay as they are, so that they can be passed on, to Producer.Add say. But
+// a key or a value keeps all of the answer it came in, some megabytes: what is kept for
+// long must be copied.
 func (f *Fetcher) Subscribe(p kafka.Partition, offset int64, deliver func(kafka.Batch)) *Subscription {
 	s := &Subscription{f: f, partition: p, deliver: deliver, position: offset, told: -1}
 	f.mu.Lock()

@@ -163,7 +163,9 @@ func (g *Group) connect(ctx context.Context) error {
 	if g.conn != nil {
 		return nil
 	}
-	addr, err := g.c.findCoordinator(ctx, sarama.CoordinatorGroup, g.o.Group)
+	search, end := g.c.bound(ctx, g.o.Session/4) // the session may expire meanwhile
+	defer end()
+	addr, err := g.c.findCoordinator(search, sarama.CoordinatorGroup, g.o.Group)
 	if err != nil {
 		return err
 	}
@@ -249,15 +251,15 @@ func (g *Group) sync(ctx context.Context, j *sarama.JoinGroupResponse) error {
 	default:
 		return fmt.Errorf("sync: %w", explain(r.Err))
 	}
-	a, err := r.GetMemberAssignment()
-	if err != nil {
-		return fmt.Errorf("decode the assignment: %w", err)
-	}
-	g.generation = j.GenerationId
 	got := Assignment{}
-	if a != nil { // nil: the leader's plan left this member out
+	if len(r.MemberAssignment) > 0 { // else the leader's plan left this member out
+		a, err := r.GetMemberAssignment()
+		if err != nil {
+			return fmt.Errorf("decode the assignment: %w", err)
+		}
 		got = Assignment{Partitions: partitionsOf(a.Topics), UserData: a.UserData}
 	}
+	g.generation = j.GenerationId
 	g.o.Assigned(Member{Group: g.o.Group, ID: g.id, InstanceID: g.o.InstanceID, Generation: g.generation}, got)
 	return nil
 }

@@ -77,6 +77,7 @@ func TestCommittedWaitsForAnOpenTransaction(t *testing.T) {
 	each(t, func(t *testing.T, c *Client) {
 		at := kafka.Partition{Topic: createTopic(t, c, 1, nil)}
 		group := kafkatest.Topic(t)
+		require.NoError(t, c.CommitOffsets(Member{Group: group, Generation: -1}, map[kafka.Partition]kafka.Offset{at: {At: 1}}))
 		p := newProducer(t, c, ProducerOptions{TransactionalID: group})
 		require.NoError(t, p.addOffsets(group))
 		require.NoError(t, p.commitOffsets(Member{Group: group, Generation: -1}, map[kafka.Partition]kafka.Offset{at: {At: 5, Metadata: "m"}}))

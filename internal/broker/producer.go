@@ -92,7 +92,8 @@ type Target struct {
 	failed   bool         // send nothing until inFlight is 0, then from the oldest on
 	conn     *produceConn // nil: ask for the leader
 	acked    int64
-	last     error // why a batch had to be sent again
+	heard    time.Time // of the last acknowledgement with this producer id and epoch
+	last     error     // why a batch had to be sent again
 }
 
 // NewProducer returns a producer. With a transactional id it takes over from an earlier

@@ -19,6 +19,8 @@ const (
 	// is not enough: when the oldest was written and its answer lost, five later ones would
 	// push it out of that memory, and sending it again would look like a gap.
 	maxInFlight = 5
+	// forgotten is when a broker may no longer know a producer that was silent.
+	forgotten = time.Minute
 	// produceTimeout is how long a leader waits for its replicas before it says so.
 	produceTimeout = 10 * time.Second
 )
@@ -103,7 +105,7 @@ func (p *Producer) collect() (requests map[*produceConn][]flight, homeless []*Ta
 			t.sent++
 		}
 		switch {
-		case t.sent == len(t.queue) || t.sent >= maxInFlight: // counted from the oldest, done ones included
+		case t.sent == len(t.queue) || t.sent >= t.window():
 		case t.conn == nil || t.conn.dead:
 			if t.inFlight == 0 {
 				homeless = append(homeless, t)
@@ -116,6 +118,17 @@ func (p *Producer) collect() (requests map[*produceConn][]flight, homeless []*Ta
 		}
 	}
 	return requests, homeless
+}
+
+// window is how many batches may be sent from the oldest without an answer on, done ones
+// included. The first batch that a broker sees of a producer goes alone. It takes any
+// sequence as the first: were that batch refused for a moment, while the leader is taking
+// over, and the one behind it taken, the first could never be written any more.
+func (t *Target) window() int {
+	if time.Since(t.heard) > forgotten {
+		return 1
+	}
+	return maxInFlight
 }
 
 // checkProgress ends a wait that has become hopeless. Every request is answered, or fails,
@@ -184,7 +197,8 @@ func (p *Producer) settle(f flight, answer *sarama.ProduceResponseBlock, cause e
 		if answer.Offset >= 0 {
 			t.acked = max(t.acked, answer.Offset+int64(len(f.b.Records)))
 		}
-		p.progress = time.Now()
+		t.heard = time.Now()
+		p.progress = t.heard
 		p.popDone(t)
 	case isResendable(code),
 		code == sarama.ErrOutOfOrderSequenceNumber && t.queue[0] != f.b: // because an earlier one failed

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/seed-df18afd4/streams/internal/kafka"
@@ -277,7 +278,8 @@ func (p *Producer) stop() {
 			p.pool.put(b)
 		}
 		clear(t.queue)
-		t.open, t.queue, t.sent, t.failed, t.joined, t.last = nil, t.queue[:0], 0, false, false, nil
+		t.open, t.joined = nil, false
+		t.queue, t.sent, t.failed, t.heard, t.last = t.queue[:0], 0, false, time.Time{}, nil
 	}
 	p.buffered, p.held = 0, 0
 }

@@ -26,7 +26,7 @@ func (b *Builder) Compile() (*plan.Plan, error) {
 	if len(b.errs) > 0 {
 		return nil, fmt.Errorf("topology: %w", errors.Join(b.errs...))
 	}
-	p := &plan.Plan{}
+	p := &plan.Plan{Globals: b.globals}
 	for i, steps := range b.components() {
 		p.Subtopologies = append(p.Subtopologies, compile(i, steps))
 	}
@@ -57,6 +57,9 @@ func (b *Builder) components() [][]*Step {
 			join(s, o)
 		}
 		for _, st := range s.stores {
+			if st.global >= 0 {
+				continue
+			}
 			if o := user[st]; o != nil {
 				join(s, o)
 			}
@@ -87,12 +90,12 @@ func compile(id int, steps []*Step) *plan.Subtopology {
 			t.Sources = append(t.Sources, plan.Source{Topic: *s.topic, StartAt: s.startAt})
 		} else if s.topic != nil {
 			w.sinks[s] = len(t.Sinks)
-			t.Sinks = append(t.Sinks, plan.Sink{Topic: *s.topic})
+			t.Sinks = append(t.Sinks, plan.Sink{Topic: *s.topic, Each: s.each})
 		}
 	}
 	for _, s := range steps {
 		for _, st := range s.stores {
-			if _, ok := w.slots[st]; ok {
+			if _, ok := w.slots[st]; ok || st.global >= 0 {
 				continue
 			}
 			w.slots[st] = len(t.Stores)
@@ -119,6 +122,10 @@ func (w Wiring) node(s *Step) plan.Node {
 		n.Parents = append(n.Parents, w.nodes[p])
 	}
 	for _, st := range s.stores {
+		if st.global >= 0 {
+			n.Globals = append(n.Globals, st.global)
+			continue
+		}
 		n.Stores = append(n.Stores, w.slots[st])
 	}
 	if i, ok := w.inputs[s]; ok {

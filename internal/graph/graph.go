@@ -25,10 +25,12 @@ type Table[K, V any] struct{ Step *Step }
 // Handler receives the records of a step, one at a time.
 type Handler[K, V any] func(k K, v V, m *plan.Meta) error
 
-// Change is what a table sends: the new value of a row.
+// Change is what a table sends: the new value of a row and, where somebody behind it
+// needs it, the old one.
 type Change[V any] struct {
-	New    V
-	HasNew bool // without a new value the row is deleted
+	New, Old       V
+	HasNew, HasOld bool // without a new value the row is deleted
+	Stale          bool // an old version was written: the row's latest value is another
 }
 
 // Topic is a topic, as its source and its sinks see it.
@@ -47,7 +49,8 @@ type Builder struct {
 	steps   []*Step
 	sources map[string]*Step  // by topic
 	stores  map[string]*Store // by name
-	through map[string]*Step  // repartition topics by name: the step behind
+	globals []plan.Global
+	through map[string]*Step // repartition topics by name: the step behind
 	errs    []error
 	built   bool
 }
@@ -71,6 +74,7 @@ type Step struct {
 
 	topic    *plan.Topic // of a source or a sink
 	isSource bool
+	each     bool // a sink whose records name their topics
 	startAt  int64
 	feeds    *Step // of a repartition sink: the source behind the topic
 	meets    bool  // records of one key must meet here: what it reads must be co-partitioned
@@ -88,6 +92,7 @@ type Store struct {
 	windows  string
 	owner    *Step // the table that writes it; nil: processors do
 	source   *Step // whose topic is its changelog; nil: it has its own
+	global   int   // of a global table: its number; else -1
 }
 
 // Kind is the kind of operation, as drawings and errors name it.
@@ -203,6 +208,7 @@ func (b *Builder) Store(d plan.StoreSpec) *Store {
 	}
 	s := &Store{
 		Store:    plan.Store{Spec: d.Spec, NoChangelog: d.NoChangelog, Source: -1},
+		global:   -1,
 		describe: d.Describe, windows: d.Windows, at: caller(),
 	}
 	b.stores[d.Name] = s
@@ -219,18 +225,10 @@ func (s *Step) Find(name string) *Store {
 	return nil
 }
 
-// Owner names the table that writes the store, if one does.
-func (st *Store) Owner() (kind string, ok bool) {
-	if st.owner == nil {
-		return "", false
-	}
-	return st.owner.kind + " at " + st.owner.at, true
-}
-
 // Own makes the step the one that writes the store. A store has one owner.
 func (s *Step) Own(st *Store) *Step {
-	if st.owner != nil {
-		s.b.fail(s.at, "store %q is kept twice: %s at %s writes it already; give this one another name", st.Name, st.owner.kind, st.owner.at)
+	if err := st.Writable(); err != nil {
+		s.b.fail(s.at, "store %q is kept twice: %w; give this one another name", st.Name, err)
 		return s
 	}
 	st.owner = s

@@ -18,13 +18,18 @@ type writer[K, V any] struct {
 	nilVal     func(V) bool
 	inner      window.Splitter[K] // of windowed keys, which the inner key alone partitions
 	scratch    []byte
+	topic      string // of a sink whose records name their topics: that of the record in hand
 }
 
 func newWriter[K, V any](w *Wiring, s *Step, t Topic[K, V]) *writer[K, V] {
-	sink := w.sinks[s]
+	sink, each := w.sinks[s], s.each
 	inner, _ := t.Key.(window.Splitter[K])
+	partitions := int32(0)
+	if !each {
+		partitions = w.Partitions(sink)
+	}
 	return &writer[K, V]{
-		c: w.Context, t: t, sink: sink, node: w.nodes[s], partitions: w.Partitions(sink),
+		c: w.Context, t: t, sink: sink, node: w.nodes[s], partitions: partitions,
 		nilKey: typed.Nil[K](), nilVal: typed.Nil[V](), inner: inner,
 	}
 }
@@ -32,7 +37,7 @@ func newWriter[K, V any](w *Wiring, s *Step, t Topic[K, V]) *writer[K, V] {
 // send writes a record; without a value it is null.
 func (w *writer[K, V]) send(k K, v V, has bool, m *plan.Meta) (err error) {
 	w.c.Node = w.node
-	out := plan.Out{Sink: w.sink, Headers: m.Headers, Time: m.Time}
+	out := plan.Out{Sink: w.sink, Topic: w.topic, Headers: m.Headers, Time: m.Time}
 	if !m.NoKey && (w.nilKey == nil || !w.nilKey(k)) {
 		if out.Key, err = plan.Encode(&w.c.Out, w.t.Key, k); err != nil {
 			return fmt.Errorf("encode the key for topic %q: %w", w.t.Name, err)
@@ -65,7 +70,7 @@ func (w *writer[K, V]) partition(k K, v V, key []byte) (int32, error) {
 		return w.c.Task.Partition % w.partitions, nil
 	case w.inner != nil:
 		var err error
-		if w.scratch, _, err = w.inner.Split(w.scratch[:0], k); err != nil {
+		if w.scratch, _, _, err = w.inner.Split(w.scratch[:0], k); err != nil {
 			return 0, fmt.Errorf("partition a windowed key for topic %q: %w", w.t.Name, err)
 		}
 		return Partition(w.scratch, w.partitions), nil
@@ -77,6 +82,31 @@ func (w *writer[K, V]) partition(k K, v V, key []byte) (int32, error) {
 func Sink[K, V any](parent *Step, t Topic[K, V]) *Step {
 	t.check(parent.b)
 	return addSink(parent, "sink", t, &plan.Topic{Name: t.Name})
+}
+
+// SinkEach adds a step that writes each record to the topic that pick names.
+func SinkEach[K, V any](parent *Step, pick func(K, V, *plan.Meta) string, like Topic[K, V]) *Step {
+	like.Name = "-"
+	like.check(parent.b)
+	s := parent.b.Add("sink-each", []*Step{parent}, func(w *Wiring, s *Step) any {
+		out := newWriter(w, s, like)
+		return Handler[K, V](func(k K, v V, m *plan.Meta) (err error) {
+			w.Node = out.node
+			topic := pick(k, v, m)
+			if topic != out.topic {
+				if !validName(topic) {
+					return fmt.Errorf("ToEach chose %q, which is no name of a topic", topic)
+				}
+				out.t.Name, out.topic = topic, topic
+			}
+			if out.partitions, err = w.PartitionsOf(topic); err != nil {
+				return err
+			}
+			return out.send(k, v, true, m)
+		})
+	})
+	s.topic, s.each = &plan.Topic{}, true
+	return s
 }
 
 func addSink[K, V any](parent *Step, kind string, t Topic[K, V], topic *plan.Topic) *Step {

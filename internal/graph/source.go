@@ -109,6 +109,11 @@ func (b *Builder) source(kind, name, types string, startAt int64, topic *plan.To
 		}
 		return s
 	}
+	for _, g := range b.globals {
+		if g.Topic == name {
+			b.Fail("topic %q is read as a %s here, and as a global table elsewhere: read it once", name, kind)
+		}
+	}
 	s := b.Add(kind, nil, wire)
 	s.topic, s.isSource, s.startAt, s.types = topic, true, startAt, types
 	b.sources[name] = s

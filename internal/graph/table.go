@@ -6,6 +6,7 @@ import (
 
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/internal/store"
 	"github.com/seed-df18afd4/streams/internal/typed"
 	"github.com/seed-df18afd4/streams/state"
 )
@@ -18,14 +19,18 @@ type table struct {
 	kept   *Store            // where the rows are; nil: nowhere, or not yet
 	rows   any               // the state.Store[K, V] that describes kept
 	needed bool              // somebody looks rows up
-	from   *Step             // the table that the rows are computed from, unless they are kept
+	old    bool              // somebody needs old values
+	from   []*Step           // the tables that the rows are computed from, unless they are kept
 	view   func(*Wiring) any // a Lookup over that of from
 
 	// Of a source: the store that keeps its rows if somebody needs them, what keeps them
 	// there when the graph is complete, and a func(state.Store[K, V]) to keep them elsewhere.
-	name   string
-	late   func()
-	keepIn any
+	name       string
+	late       func()
+	keepIn     any
+	sourceRows any
+
+	sent bool // the rows are nowhere, and cannot be computed
 }
 
 // TableSource adds a source that reads a topic as a table: a null value deletes a row, a
@@ -36,7 +41,7 @@ func TableSource[K, V any](b *Builder, t Topic[K, V], rows state.Store[K, V]) *S
 	s := b.source("table", t.Name, fmt.Sprintf("%T", t), t.StartAt, &plan.Topic{Name: t.Name}, tableInput(t))
 	if s.table == nil {
 		keep := func(rows state.Store[K, V]) { keepSource(s, t, rows) }
-		s.table = &table{name: rows.Name, keepIn: keep, late: func() { keep(rows) }}
+		s.table = &table{name: rows.Name, sourceRows: rows, keepIn: keep, late: func() { keep(rows) }}
 	}
 	return s
 }
@@ -59,6 +64,25 @@ func (s *Step) Kept() (name string, ok bool) {
 	return s.table.kept.Name, true
 }
 
+// RowsOf describes the store of a table's rows: where they are kept, or will be since they
+// are read from a topic. It is false for a table that is computed and not kept.
+func RowsOf[K, V any](s *Step) (rows state.Store[K, V], ok bool) {
+	if s.table.kept != nil {
+		return s.table.rows.(state.Store[K, V]), true
+	}
+	if s.table.late != nil {
+		return s.table.sourceRows.(state.Store[K, V]), true
+	}
+	return rows, false
+}
+
+// Sent makes the step a table whose changes are sent and whose rows nobody has: to be
+// looked up it must be kept.
+func (s *Step) Sent() *Step {
+	s.table = &table{sent: true}
+	return s
+}
+
 // Keep makes the step the table that keeps its rows in a store.
 func Keep[K, V any](s *Step, rows state.Store[K, V]) *Store {
 	st := s.b.Store(rows.Spec())
@@ -68,6 +92,13 @@ func Keep[K, V any](s *Step, rows state.Store[K, V]) *Store {
 	}
 	s.table.kept, s.table.rows = st, rows
 	return st
+}
+
+// Share makes the step one that also writes the rows of a table which another step keeps.
+func Share[K, V any](s *Step, rows state.Store[K, V]) {
+	st := s.b.Store(rows.Spec())
+	s.Use(st)
+	s.table = &table{kept: st, rows: rows}
 }
 
 // keepSource keeps the rows of a table's source. The topic is the changelog if its
@@ -110,7 +141,7 @@ func converter[K, V any](t Topic[K, V]) func() func(kafka.Record) (kafka.Record,
 func tableInput[K, V any](t Topic[K, V]) func(*Wiring, *Step) any {
 	return func(w *Wiring, s *Step) any {
 		next, null := Next[K, Change[V]](w, s), NullKey[K]()
-		save := func(K, Change[V], int64) (bool, error) { return true, nil }
+		save := func(K, *Change[V], int64) (bool, error) { return true, nil }
 		if s.table.kept != nil {
 			save = Saver[K, V](w, s)
 		}
@@ -120,7 +151,7 @@ func tableInput[K, V any](t Topic[K, V]) func(*Wiring, *Step) any {
 				return nil
 			}
 			change := Change[V]{New: d.value, HasNew: d.has}
-			if kept, err := save(d.key, change, d.meta.Time); err != nil || !kept {
+			if kept, err := save(d.key, &change, d.meta.Time); err != nil || !kept {
 				return err
 			}
 			return next(d.key, change, &d.meta)
@@ -128,20 +159,27 @@ func tableInput[K, V any](t Topic[K, V]) func(*Wiring, *Step) any {
 	}
 }
 
-// Saver writes changes into the table's store. What is too old to be kept is dropped and
-// counted.
-func Saver[K, V any](w *Wiring, s *Step) func(k K, c Change[V], ms int64) (kept bool, err error) {
-	rows := Rows[K, V](w, s)
-	return func(k K, c Change[V], ms int64) (kept bool, err error) {
-		var dropped bool
+// Saver writes changes into the table's store, and completes them: with the old value, if
+// somebody needs it, and with whether an old version was written, in a store with History.
+// What is too old to be kept is dropped and counted.
+func Saver[K, V any](w *Wiring, s *Step) func(k K, c *Change[V], ms int64) (kept bool, err error) {
+	rows, old := Rows[K, V](w, s), s.table.old
+	return func(k K, c *Change[V], ms int64) (kept bool, err error) {
+		if old {
+			if c.Old, _, c.HasOld, err = rows.Load(k); err != nil {
+				return false, err
+			}
+		}
+		var latest, dropped bool
 		if c.HasNew {
-			_, dropped, err = rows.Save(k, c.New, ms)
+			latest, dropped, err = rows.Save(k, c.New, ms)
 		} else {
-			_, dropped, err = rows.Remove(k, ms)
+			latest, dropped, err = rows.Remove(k, ms)
 		}
 		if dropped {
 			w.Drop(plan.Late)
 		}
+		c.Stale = !latest
 		return !dropped, err
 	}
 }
@@ -161,10 +199,46 @@ func (s *Step) Look(t *Step) *Step {
 
 // need says that somebody looks rows up.
 func (s *Step) need() {
-	s.table.needed = true
-	if s.table.kept == nil && s.table.from != nil {
-		s.table.from.need()
+	if s.table.sent && s.table.kept == nil {
+		s.b.fail(s.at, "the rows of %s are looked up, and are nowhere: keep them with ktable.Materialize", s.kind)
 	}
+	s.table.needed = true
+	if s.table.kept == nil {
+		for _, from := range s.table.from {
+			from.need()
+		}
+	}
+}
+
+// NeedOld says that somebody needs the old values of the table's rows. So they are kept:
+// in the table itself, or in what it is computed from.
+func (s *Step) NeedOld() *Step {
+	t := s.table
+	t.old = true
+	switch {
+	case t.kept != nil:
+	case t.sent:
+		s.need()
+	case len(t.from) > 0:
+		for _, from := range t.from {
+			from.NeedOld()
+		}
+	default:
+		t.needed = true
+	}
+	return s
+}
+
+// Old says whether somebody needs the old values of the table's rows.
+func (s *Step) Old() bool { return s.table.old }
+
+// Versioned says whether the table's rows have History: it may send changes that are Stale.
+func (s *Step) Versioned() bool {
+	t := s.table
+	if t.kept != nil {
+		return t.kept.Kind == store.Versioned
+	}
+	return len(t.from) == 1 && t.from[0].Versioned()
 }
 
 // LookupOf is how the rows of a table are read in a task.
@@ -176,8 +250,9 @@ func LookupOf[K, V any](w *Wiring, s *Step) Lookup[K, V] {
 }
 
 // MapTable adds a step that computes a table from another, row by row. Its rows are not
-// kept: they are computed again when they are looked up. Without ok there is no row.
-func MapTable[K, V, W any](parent *Step, kind string, f func(K, V) (W, bool)) *Step {
+// kept: they are computed again when they are looked up. Without ok there is no row. Where
+// old values are known, a silent table sends nothing about a row that it neither has nor had.
+func MapTable[K, V, W any](parent *Step, kind string, silent bool, f func(K, V) (W, bool)) *Step {
 	null := NullValue[W]()
 	of := func(k K, v V, has bool) (w W, ok bool) {
 		if !has {
@@ -186,14 +261,22 @@ func MapTable[K, V, W any](parent *Step, kind string, f func(K, V) (W, bool)) *S
 		w, ok = f(k, v)
 		return w, ok && !null(w)
 	}
-	s := Map(parent, kind, func(_ *Wiring, next Handler[K, Change[W]]) Handler[K, Change[V]] {
+	var s *Step
+	s = Map(parent, kind, func(_ *Wiring, next Handler[K, Change[W]]) Handler[K, Change[V]] {
+		old, versioned := s.table.old, parent.Versioned()
 		return func(k K, c Change[V], m *plan.Meta) error {
-			var out Change[W]
+			out := Change[W]{Stale: c.Stale}
 			out.New, out.HasNew = of(k, c.New, c.HasNew)
+			if old {
+				out.Old, out.HasOld = of(k, c.Old, c.HasOld)
+				if silent && !versioned && !out.HasNew && !out.HasOld {
+					return nil
+				}
+			}
 			return next(k, out, m)
 		}
 	})
-	s.table = &table{from: parent, view: func(w *Wiring) any {
+	s.table = &table{from: []*Step{parent}, view: func(w *Wiring) any {
 		lookup := LookupOf[K, V](w, parent)
 		return Lookup[K, W](func(k K, at int64) (W, int64, bool, error) {
 			v, ms, ok, err := lookup(k, at)
@@ -210,7 +293,7 @@ func Stored[K, V any](parent *Step, kind string, rows state.Store[K, V]) *Step {
 	s = Map(parent, kind, func(w *Wiring, next Handler[K, Change[V]]) Handler[K, Change[V]] {
 		save := Saver[K, V](w, s)
 		return func(k K, c Change[V], m *plan.Meta) error {
-			if kept, err := save(k, c, m.Time); err != nil || !kept {
+			if kept, err := save(k, &c, m.Time); err != nil || !kept {
 				return err
 			}
 			return next(k, c, m)
@@ -223,5 +306,12 @@ func Stored[K, V any](parent *Step, kind string, rows state.Store[K, V]) *Step {
 // Same makes a step's rows those of another table, whose changes it passes on.
 func (s *Step) Same(of *Step) *Step {
 	s.table = &table{kept: of.table.kept, rows: of.table.rows}
+	return s
+}
+
+// Virtual makes the step a table whose rows are computed from others by view, a function
+// that gives a Lookup.
+func (s *Step) Virtual(view func(*Wiring) any, from ...*Step) *Step {
+	s.table = &table{view: view, from: from}
 	return s
 }

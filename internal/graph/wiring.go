@@ -1,6 +1,8 @@
 package graph
 
 import (
+	"fmt"
+
 	"github.com/seed-df18afd4/streams/internal/plan"
 	"github.com/seed-df18afd4/streams/internal/store"
 	"github.com/seed-df18afd4/streams/internal/typed"
@@ -47,13 +49,25 @@ func Next[K, V any](w *Wiring, s *Step) Handler[K, V] {
 func (w *Wiring) NodeOf(s *Step) int { return w.nodes[s] }
 
 // StateName names the state of the step at work: by the first store behind it, since the
-// names of stores stay when other steps come and go.
-func (w *Wiring) StateName() string {
+// names of stores stay when other steps come and go. Of several steps that keep one store
+// each has a name of its own, unless they share it.
+func (w *Wiring) StateName(shared bool) string {
 	for next := []*Step{w.step}; len(next) > 0; next = next[1:] {
-		if len(next[0].stores) > 0 {
-			return next[0].stores[0].Name
+		s := next[0]
+		if len(s.stores) == 0 {
+			next = append(next, s.children...)
+			continue
 		}
-		next = append(next, next[0].children...)
+		n := 0
+		for _, o := range s.b.steps[:s.id] {
+			if len(o.stores) > 0 && o.stores[0] == s.stores[0] {
+				n++
+			}
+		}
+		if n == 0 || shared {
+			return s.stores[0].Name
+		}
+		return fmt.Sprintf("%s-%d", s.stores[0].Name, n)
 	}
 	return w.step.name()
 }
@@ -68,6 +82,9 @@ func Open[K, V any](w *Wiring, st *Store, d state.Store[K, V]) *typed.Table[K, V
 func OpenAt[K, V any](w *Wiring, st *Store, d state.Store[K, V], now func() int64) *typed.Table[K, V] {
 	return typed.New(d, w.store(st), now)
 }
+
+// StoreOf is the byte store of a name that a step was given.
+func (w *Wiring) StoreOf(s *Step, name string) *store.Store { return w.store(s.Find(name)) }
 
 func (w *Wiring) store(st *Store) *store.Store { return w.Stores[w.slots[st]] }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"sync"
 )
 
 // A janitor is a small process that cleans up after a cluster: it kills the brokers and
@@ -39,11 +40,18 @@ func hireJanitor(dir, container string) (*janitor, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("kafkatest: start the janitor: %w", err)
 	}
-	return &janitor{cmd, pipe}, nil
+	j := &janitor{cmd, pipe}
+	atWork.Store(j, nil)
+	return j, nil
 }
+
+// atWork holds the janitors that were not dismissed. The pipe of one that nobody holds, because
+// a program threw ForMain's stop away, would be closed as garbage, and end the broker.
+var atWork sync.Map
 
 // dismiss has the janitor clean up, and waits for it.
 func (j *janitor) dismiss() {
+	atWork.Delete(j)
 	j.pipe.Close()
 	_ = j.cmd.Wait() // it can only fail to remove what somebody else holds
 }

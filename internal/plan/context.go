@@ -44,14 +44,16 @@ func (d Drop) String() string {
 
 // Context is what the nodes of one task share. It belongs to the task's goroutine.
 type Context struct {
-	Task       TaskID
-	Context    context.Context      // ends when the task does
-	Stores     []*store.Store       // by slot
-	Partitions func(sink int) int32 // how many partitions the topic of an output slot has
-	Inputs     []Input              // by slot; filled by Wire
-	Topics     []string             // by input slot: the topics' names in Kafka
-	Out        Output               // what the nodes sent
-	Record     struct {
+	Task         TaskID
+	Context      context.Context                   // ends when the task does
+	Stores       []*store.Store                    // by slot
+	Globals      []*GlobalRows                     // by number
+	Partitions   func(sink int) int32              // how many partitions the topic of an output slot has
+	PartitionsOf func(topic string) (int32, error) // the same for a topic that a record names; it may ask the cluster
+	Inputs       []Input                           // by slot; filled by Wire
+	Topics       []string                          // by input slot: the topics' names in Kafka
+	Out          Output                            // what the nodes sent
+	Record       struct {
 		Input  int
 		Offset int64
 	} // the record in hand; Input is -1 in a schedule
@@ -85,9 +87,23 @@ func (c *Clock) Advance(t int64) {
 	}
 }
 
-// Clock makes an operator's clock. The name must be the operator's own.
+// Clock is an operator's clock, made when it is first asked for. The name must be that of
+// state which belongs to the operator.
 func (c *Context) Clock(name string) *Clock {
+	for _, k := range c.clocks {
+		if k.Name == name {
+			return k
+		}
+	}
 	k := &Clock{Name: name, Time: -1}
+	c.clocks = append(c.clocks, k)
+	return k
+}
+
+// Memo is a number that an operator remembers, and that Undo takes back. It is not
+// committed: it begins at -1 wherever the task starts.
+func (c *Context) Memo() *Clock {
+	k := &Clock{Time: -1}
 	c.clocks = append(c.clocks, k)
 	return k
 }
@@ -96,7 +112,9 @@ func (c *Context) Clock(name string) *Clock {
 func (c *Context) Clocks() map[string]int64 {
 	m := make(map[string]int64, len(c.clocks))
 	for _, k := range c.clocks {
-		m[k.Name] = k.Time
+		if k.Name != "" {
+			m[k.Name] = k.Time
+		}
 	}
 	return m
 }

@@ -11,6 +11,9 @@ import (
 // are written on.
 func (p *Plan) Fingerprint() string {
 	h := sha256.New()
+	for _, g := range p.Globals {
+		fmt.Fprintf(h, "global %s %+v\n", g.Topic, g.Spec)
+	}
 	for _, s := range p.Subtopologies {
 		fmt.Fprintf(h, "sub-topology %d %v\n", s.ID, s.Copartitioned)
 		for _, src := range s.Sources {
@@ -23,7 +26,7 @@ func (p *Plan) Fingerprint() string {
 			fmt.Fprintf(h, "store %+v %v %d\n", st.Spec, st.NoChangelog, st.Source)
 		}
 		for _, n := range s.Nodes {
-			fmt.Fprintf(h, "node %s %v %v\n", n.Name, n.Parents, n.Stores)
+			fmt.Fprintf(h, "node %s %v %v %v\n", n.Name, n.Parents, n.Stores, n.Globals)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil)[:8])

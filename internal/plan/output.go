@@ -7,8 +7,9 @@ import (
 
 // Out is a record on its way to a topic.
 type Out struct {
-	Sink       int   // output slot
-	Partition  int32 // of the topic
+	Sink       int    // output slot
+	Topic      string // where every record of the slot names its topic
+	Partition  int32  // of the topic
 	Key, Value []byte
 	Headers    []kafka.Header
 	Time       int64

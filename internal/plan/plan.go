@@ -15,6 +15,7 @@ import (
 // topics alone.
 type Plan struct {
 	Subtopologies []*Subtopology
+	Globals       []Global
 }
 
 // Subtopology is a connected part of the graph. It runs as one task for each partition
@@ -40,6 +41,7 @@ type Node struct {
 	At      string // the line of the program that made it: "main.go:42"
 	Parents []int
 	Stores  []int // slots
+	Globals []int // numbers of global tables
 	Source  int   // input slot, or -1
 	Sink    int   // output slot, or -1
 }
@@ -80,7 +82,10 @@ const (
 )
 
 // Sink is a topic that a sub-topology writes.
-type Sink struct{ Topic }
+type Sink struct {
+	Topic
+	Each bool // every record names its topic; Topic has no name
+}
 
 // Store is a store of each task of a sub-topology.
 type Store struct {

@@ -71,10 +71,7 @@ func (c *cache) get(hash uint32, key []byte) (value []byte, time int64, exists, 
 	if x == 0 {
 		return nil, 0, false, false
 	}
-	if c.entries[0].next != x {
-		c.unlink(x)
-		c.linkFirst(x)
-	}
+	c.touch(x)
 	e := &c.entries[x]
 	if e.valueLen == deleted {
 		return nil, 0, false, true
@@ -99,11 +96,13 @@ func (c *cache) put(hash uint32, key, value []byte, time int64, exists bool) {
 	}
 	if x == 0 {
 		x = c.add(hash, key, class)
-	} else if e := &c.entries[x]; int(e.class) != class {
+	}
+	c.touch(x)
+	e := &c.entries[x]
+	if int(e.class) != class {
 		c.release(e)
 		c.place(e, key, class)
 	}
-	e := &c.entries[x]
 	b := c.bytes(e.at)[e.keyLen:]
 	binary.LittleEndian.PutUint64(b, uint64(time))
 	e.valueLen = uint32(copy(b[timeLen:], value))
@@ -176,6 +175,14 @@ func (c *cache) release(e *cached) {
 	binary.LittleEndian.PutUint32(c.bytes(e.at), uint32(c.pieces[e.class]))
 	c.pieces[e.class] = e.at
 	c.used -= int(e.class) << 4
+}
+
+// touch makes x the newest.
+func (c *cache) touch(x int32) {
+	if c.entries[0].next != x {
+		c.unlink(x)
+		c.linkFirst(x)
+	}
 }
 
 func (c *cache) linkFirst(x int32) {

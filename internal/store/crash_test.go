@@ -105,7 +105,7 @@ func restoreCounters(t *testing.T, s *Store, end int64) {
 func crashSpecs() []Spec {
 	return []Spec{
 		{Name: "plain", Kind: KeyValue},
-		{Name: "windows", Kind: Window, Retention: 480_000},
+		{Name: "windows", Kind: Window, Retention: 600_000},
 		{Name: "versions", Kind: Versioned, History: 2000},
 	}
 }
@@ -134,9 +134,11 @@ func TestKill(t *testing.T) {
 				t.Logf("killed at about %d, found offset %d", acked, s.Offset())
 				// One more commit may have been made than was heard of.
 				require.LessOrEqual(t, s.Offset(), acked+2*perCommit)
-				if spec.Kind != Versioned { // which finds out by the restore what is newest
-					require.NoError(t, checkCounters(s, s.Offset(), acked+2*perCommit))
+				ahead := s.Offset()
+				if spec.Kind == Window { // some segments may be
+					ahead = acked + 2*perCommit
 				}
+				require.NoError(t, checkCounters(s, s.Offset(), ahead))
 				restoreCounters(t, s, acked)
 				require.NoError(t, s.Close())
 			}
@@ -202,12 +204,11 @@ func writeUntilKilled(arg string) {
 // empty, or hold what it held at its offset: never wrong rows.
 func TestDamage(t *testing.T) {
 	const end = 4000
+	outcomes := map[string]int{}
 	for _, spec := range crashSpecs() {
 		t.Run(spec.Kind.String(), func(t *testing.T) {
-			t.Parallel()
 			whole := t.TempDir()
 			buildDamaged(t, whole, spec, end)
-			outcomes := map[string]int{}
 			for _, file := range filesOf(t, whole) {
 				for _, d := range damages {
 					t.Run(d.name+" "+file, func(t *testing.T) {
@@ -218,11 +219,11 @@ func TestDamage(t *testing.T) {
 					})
 				}
 			}
-			t.Log(outcomes)
-			require.NotZero(t, outcomes["wiped"])
-			require.NotZero(t, outcomes["corrupt"])
 		})
 	}
+	t.Log(outcomes)
+	require.NotZero(t, outcomes["wiped"])
+	require.NotZero(t, outcomes["corrupt"])
 }
 
 func buildDamaged(t *testing.T, dir string, spec Spec, end int64) {
@@ -265,12 +266,12 @@ var damages = append(flips(),
 
 // flips flip one bit at places all over a file.
 func flips() (d []damaging) {
-	for i := range 12 {
+	for i := range 8 {
 		d = append(d, damaging{fmt.Sprintf("flip %d", i), func(t *testing.T, path string) {
 			b, err := os.ReadFile(path)
 			require.NoError(t, err)
 			if len(b) > 0 {
-				b[(len(b)-1)*i/11] ^= 1 << (i % 8)
+				b[(len(b)-1)*i/7] ^= 1 << (i % 8)
 				require.NoError(t, os.WriteFile(path, b, 0o600))
 			}
 		}})

@@ -1,6 +1,9 @@
 package store
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // span is a range of tagged keys, both bounds inclusive.
 type span struct {
@@ -42,12 +45,8 @@ type merged struct {
 
 // merge returns the union of the cursors, which it closes; nil ones are left out.
 func merge(backward bool, cursors ...cursor) (*merged, error) {
-	m := &merged{backward: backward, at: -1}
-	for _, c := range cursors {
-		if c != nil {
-			m.live = append(m.live, c)
-		}
-	}
+	live := slices.DeleteFunc(cursors, func(c cursor) bool { return c == nil })
+	m := &merged{live: live, backward: backward, at: -1}
 	for i := len(m.live) - 1; i >= 0; i-- {
 		if err := m.advance(i); err != nil {
 			m.close()

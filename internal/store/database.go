@@ -116,17 +116,24 @@ func (d *database) commit(p position) error {
 // maintain has nothing to do: rows that go one by one are removed by their store.
 func (d *database) maintain(int64) error { return nil }
 
-func (d *database) bytes(s span) (int64, error) {
-	sizes, err := d.db.SizeOf([]util.Range{{Start: s.lo, Limit: s.limit()}})
+func (d *database) sizes(s span) (part, whole int64, err error) {
+	sizes, err := d.db.SizeOf([]util.Range{
+		{Start: s.lo, Limit: s.limit()},
+		{Start: allRows.lo, Limit: allRows.limit()},
+	})
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	return sizes.Sum(), nil
+	return sizes[0], sizes[1], nil
 }
 
-// flush makes goleveldb write its memory into a table. It has no call for that, but to
-// begin a transaction does it.
+// flush makes goleveldb write its memory into tables. It has no call for that, but to
+// begin a transaction does it, unless the memory is empty: then it does not wait for the
+// memory before, which may still be on its way to disk. So something is written first.
 func (d *database) flush() error {
+	if err := d.commit(d.at); err != nil {
+		return err
+	}
 	tr, err := d.db.OpenTransaction()
 	if err != nil {
 		d.unlock()

@@ -26,6 +26,7 @@ type dirty struct {
 	table   slots   // entries by key
 	undone  []undo  // what takes the writes since mark back, in order
 	mark    uint32  // records from here on are newer than the last Mark
+	limit   int     // of the arena
 
 	inner  slots // of a window store: the last entry of each inner key
 	window bool
@@ -56,6 +57,7 @@ const (
 	deleted      = math.MaxUint32
 	arenaStart   = 8 // so that 0 is no record
 	arenaMax     = math.MaxInt32
+	keepBytes    = 8 << 20 // memory that reset keeps in any case
 )
 
 var errTooMuch = errors.New("2 GiB of rows wait for a commit, the most there can be: commit more often")
@@ -66,7 +68,7 @@ type hashing struct{ seed maphash.Seed }
 func (h *hashing) of(key []byte) uint32 { return uint32(maphash.Bytes(h.seed, key)) }
 
 func newDirty(h *hashing, window bool) *dirty {
-	return &dirty{hashing: h, window: window, arena: make([]byte, arenaStart), mark: arenaStart}
+	return &dirty{hashing: h, window: window, arena: make([]byte, arenaStart), mark: arenaStart, limit: arenaMax}
 }
 
 // find returns the entry of key, or -1.
@@ -108,7 +110,7 @@ func (d *dirty) replaced(record uint32) uint32 {
 
 // put writes a row; a nil value deletes it.
 func (d *dirty) put(hash uint32, key, value []byte, time int64) error {
-	if len(d.arena)+len(key)+len(value)+recordHeader > arenaMax {
+	if len(d.arena)+len(key)+len(value)+recordHeader > d.limit {
 		return errTooMuch
 	}
 	e := d.find(hash, key)
@@ -189,9 +191,9 @@ func (d *dirty) undoAll() {
 // size is the memory of the uncommitted rows.
 func (d *dirty) size() int { return len(d.arena) - arenaStart }
 
-// reset drops all rows. It keeps the memory, unless far more than was needed.
+// reset drops all rows. It keeps the memory, unless it was for far more than these.
 func (d *dirty) reset() {
-	if cap(d.arena) > 1<<20 && len(d.arena) < cap(d.arena)/8 {
+	if cap(d.arena) > keepBytes && len(d.arena) < cap(d.arena)/8 {
 		d.arena, d.entries, d.undone = make([]byte, arenaStart), nil, nil
 	}
 	d.arena, d.entries, d.undone = d.arena[:arenaStart], d.entries[:0], d.undone[:0]
@@ -277,9 +279,10 @@ func (t *slots) grow() {
 	}
 }
 
-// reset empties the table. One that was far too large is given back.
+// reset empties the table. One that was far too large is given back: to clear it takes
+// longer than to fill a small one.
 func (t *slots) reset() {
-	if len(t.slots) > 1024 && t.n < len(t.slots)/16 {
+	if len(t.slots) > 1<<16 && t.n < len(t.slots)/16 {
 		*t = slots{}
 		return
 	}

@@ -18,8 +18,8 @@ type engine interface {
 	// maintain does what must not happen during a scan: it drops what is of no use when
 	// no row up to and including horizon can be reached.
 	maintain(horizon int64) error
-	// bytes is the approximate size on disk of the rows of a span.
-	bytes(s span) (int64, error)
+	// sizes are the approximate bytes on disk of the rows of a span, and of all rows.
+	sizes(s span) (part, whole int64, err error)
 	// flush makes all that was committed durable.
 	flush() error
 	// close ends it, without flush.

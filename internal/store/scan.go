@@ -37,9 +37,9 @@ func (s *Store) Scan(q Query) iter.Seq2[Row, error] {
 
 // span is the range of tagged keys that a query reads.
 func (s *Store) span(q Query) span {
-	p := span{lo: []byte{tagRow}, hi: []byte{tagRow + 1}, backward: q.Backward, start: math.MinInt64, end: math.MaxInt64}
+	p := span{lo: allRows.lo, hi: allRows.hi, backward: q.Backward, start: math.MinInt64, end: math.MaxInt64}
 	if q.From != nil {
-		p.lo = append(p.lo, q.From...)
+		p.lo = append([]byte{tagRow}, q.From...)
 	}
 	if q.To != nil {
 		p.hi = append([]byte{tagRow}, q.To...)
@@ -52,25 +52,26 @@ func (s *Store) span(q Query) span {
 		p.start = max(p.start, h+1)
 	}
 	if q.Key != nil {
-		p.inner = appendEscaped([]byte{tagRow}, q.Key)
-		p.lo = later(p.lo, appendTime(slices.Clone(p.inner), p.start))
-		p.hi = earlier(p.hi, appendTime(slices.Clone(p.inner), p.end))
+		p.only(q.Key)
 	}
 	return p
 }
 
-func later(a, b []byte) []byte {
-	if bytes.Compare(a, b) > 0 {
-		return a
+// only narrows a span down to the rows of one key.
+func (p *span) only(key []byte) {
+	b := make([]byte, 0, 2*(len(key)+4+timeLen)) // for both bounds
+	b = appendEscaped(append(b, tagRow), key)
+	n := len(b)
+	b = appendTime(b, p.start)
+	lo := b[:len(b):len(b)]
+	hi := appendTime(append(b[len(b):], b[:n]...), p.end)
+	p.inner = lo[:n:n]
+	if bytes.Compare(lo, p.lo) > 0 {
+		p.lo = lo
 	}
-	return b
-}
-
-func earlier(a, b []byte) []byte {
-	if bytes.Compare(a, b) < 0 {
-		return a
+	if bytes.Compare(hi, p.hi) < 0 {
+		p.hi = hi
 	}
-	return b
 }
 
 // cursor walks through the rows of a span in all layers. Deletes of uncommitted rows

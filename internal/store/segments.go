@@ -321,7 +321,7 @@ func (s *segments) checkpoint(written int) error {
 	for _, g := range s.list {
 		busy := 2*g.recent >= written
 		g.recent = 0
-		if g.fresh > 0 && busy {
+		if busy {
 			continue
 		}
 		if err := s.settle(g); err != nil {
@@ -401,15 +401,16 @@ func (s *segments) drop(g *segment) error {
 	return os.RemoveAll(trash)
 }
 
-func (s *segments) bytes(q span) (total int64, err error) {
+func (s *segments) sizes(q span) (part, whole int64, err error) {
 	for _, g := range s.list {
-		n, err := g.db.bytes(q)
+		p, w, err := g.db.sizes(q)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
-		total += n
+		part += p
+		whole += w
 	}
-	return total, nil
+	return part, whole, nil
 }
 
 func (s *segments) flush() error {

@@ -179,15 +179,11 @@ func (s *Store) Len() (int64, error) {
 
 // estimate extrapolates from the n rows up to last.
 func (s *Store) estimate(n int64, last []byte) (int64, error) {
-	part, err := s.engine.bytes(span{lo: []byte{tagRow}, hi: last})
+	part, whole, err := s.engine.sizes(span{lo: []byte{tagRow}, hi: last})
 	if err != nil {
 		return 0, s.fail("measure", err)
 	}
-	whole, err := s.engine.bytes(allRows)
-	if err != nil {
-		return 0, s.fail("measure", err)
-	}
-	if part <= 0 || whole < part {
+	if part <= 0 || whole < part { // most rows are still in memory
 		return s.count()
 	}
 	return int64(float64(n) * float64(whole) / float64(part)), nil
@@ -233,12 +229,15 @@ func (s *Store) Flush() error {
 	return nil
 }
 
-// Close flushes the store and ends it. Uncommitted rows are dropped.
-func (s *Store) Close() error {
+// Close flushes the store, unless it has failed before, and ends it. Uncommitted rows are
+// dropped.
+func (s *Store) Close() (err error) {
 	if errors.Is(s.dead, errClosed) {
 		return nil
 	}
-	err := s.Flush()
+	if s.dead == nil {
+		err = s.Flush()
+	}
 	if cerr := s.engine.close(); cerr != nil {
 		err = errors.Join(err, s.fail("close", cerr))
 	}

@@ -20,11 +20,14 @@ type Config struct {
 	Plan       *plan.Subtopology
 	Inputs     []kafka.Partition // by input slot; an empty Topic: the topic has no such partition
 	Stores     []*store.Store    // by store slot, restored
+	Globals    []*plan.GlobalRows
 	Partitions func(sink int) int32
-	Positions  []kafka.Offset // by input slot: where to begin, and what was committed beside it
-	Context    context.Context
-	Wall       int64 // ms
-	MaxIdle    int64 // ms to wait for an input that is empty, and known to be so, before others go on
+	// PartitionsOf is the same for topics that records name.
+	PartitionsOf func(topic string) (int32, error)
+	Positions    []kafka.Offset // by input slot: where to begin, and what was committed beside it
+	Context      context.Context
+	Wall         int64 // ms
+	MaxIdle      int64 // ms to wait for an input that is empty, and known to be so, before others go on
 
 	// Release gives a batch back when its records are processed.
 	Release func(input int, b kafka.Batch)
@@ -65,7 +68,7 @@ func (e *Error) Unwrap() error { return e.Err }
 func New(c Config) (*Task, error) {
 	t := &Task{c: c}
 	t.ctx = &plan.Context{
-		Task: c.ID, Context: c.Context, Stores: c.Stores, Partitions: c.Partitions,
+		Task: c.ID, Context: c.Context, Stores: c.Stores, Globals: c.Globals, Partitions: c.Partitions, PartitionsOf: c.PartitionsOf,
 		StreamTime: -1, WallTime: c.Wall,
 	}
 	for _, in := range c.Inputs {

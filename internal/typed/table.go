@@ -46,8 +46,13 @@ func (t *Table[K, V]) rowKey(k K) (_ []byte, err error) {
 	case t.nilKey != nil && t.nilKey(k):
 		return nil, fmt.Errorf("store %q: a nil key", t.name)
 	case t.split != nil:
-		var start int64
-		if t.inner, start, err = t.split.Split(t.inner[:0], k); err == nil {
+		var start, end int64
+		if t.inner, start, end, err = t.split.Split(t.inner[:0], k); err != nil {
+			break
+		}
+		if t.kind == store.Session {
+			t.kbuf = store.AppendSessionKey(t.kbuf[:0], t.inner, end, start)
+		} else {
 			t.kbuf = store.AppendWindowKey(t.kbuf[:0], t.inner, start)
 		}
 	default:
@@ -61,10 +66,14 @@ func (t *Table[K, V]) rowKey(k K) (_ []byte, err error) {
 
 // row decodes a row.
 func (t *Table[K, V]) row(r store.Row) (row state.Row[K, V], err error) {
-	if t.split != nil {
+	switch {
+	case t.kind == store.Session:
+		key, end, start := store.SplitSessionKey(r.Key)
+		row.Key, err = t.split.Join(key, start, end)
+	case t.split != nil:
 		key, start := store.SplitWindowKey(r.Key)
-		row.Key, err = t.split.Join(key, start)
-	} else {
+		row.Key, err = t.split.Join(key, start, 0)
+	default:
 		row.Key, err = t.key.Decode(r.Key)
 	}
 	if err != nil {
@@ -259,32 +268,5 @@ func (t *Table[K, V]) decoded(rows iter.Seq2[store.Row, error]) iter.Seq2[state.
 				return
 			}
 		}
-	}
-}
-
-// Windows yields the windows, of k's inner key alone unless all, that hold an instant of
-// [from, to].
-func (t *Table[K, V]) Windows(k K, all bool, from, to time.Time) iter.Seq2[state.Row[K, V], error] {
-	return func(yield func(state.Row[K, V], error) bool) {
-		q := t.query()
-		if t.split == nil {
-			yield(state.Row[K, V]{}, fmt.Errorf("store %q: Windows of a store without windows", t.name))
-			return
-		}
-		if !from.IsZero() {
-			q.Start = from.UnixMilli() - t.size + 1
-		}
-		if !to.IsZero() {
-			q.End = to.UnixMilli()
-		}
-		if q.ByTime = all; !all {
-			inner, _, err := t.split.Split(nil, k) // its own memory: the loop may use the store
-			if err != nil {
-				yield(state.Row[K, V]{}, fmt.Errorf("store %q: encode a key: %w", t.name, err))
-				return
-			}
-			q.Key = inner
-		}
-		t.scan(q)(yield)
 	}
 }

@@ -134,7 +134,7 @@ type starter = chan struct{}
 func newWorker(ctx context.Context, c Config, l *Layout, index int, g *gate, starting starter) (*Worker, error) {
 	w := &Worker{
 		c: c, layout: l, index: index, gate: g, log: c.Log, starting: starting,
-		tasks: map[plan.TaskID]*entry{}, wake: make(chan struct{}, 1), closing: &sync.WaitGroup{},
+		tasks: map[plan.TaskID]*entry{}, named: map[string]int32{}, wake: make(chan struct{}, 1), closing: &sync.WaitGroup{},
 	}
 	w.life, w.end = context.WithCancel(context.Background())
 	p, err := w.newProducer(ctx)

@@ -61,16 +61,29 @@ func (n *Instance) Run(ctx context.Context) error {
 	if err := n.layout.CreateTopics(work, n.c.Client); err != nil {
 		return err
 	}
+	tables, err := openGlobals(work, n.c, n.layout)
+	if err != nil {
+		return err
+	}
+	defer tables.close()
+	var group, workers, following sync.WaitGroup
+	defer following.Wait()
+	following.Go(func() {
+		if err := tables.follow(work); err != nil {
+			fail(err)
+		}
+	})
 	starting := make(starter, 2*runtime.GOMAXPROCS(0))
 	for i := range n.c.Workers {
 		w, err := newWorker(work, n.c, n.layout, i, &n.gate, starting)
 		if err != nil {
+			fail(err)
 			for _, w := range n.workers {
 				err = errors.Join(err, w.stop(err))
 			}
 			return err
 		}
-		w.closed, w.running = n.closed, n.running
+		w.closed, w.running, w.globals = n.closed, n.running, tables.rows
 		n.workers = append(n.workers, w)
 	}
 	n.group = n.c.Client.NewGroup(broker.GroupConfig{
@@ -80,7 +93,6 @@ func (n *Instance) Run(ctx context.Context) error {
 	})
 	membership, leave := context.WithCancel(context.WithoutCancel(ctx))
 	defer leave()
-	var group, workers sync.WaitGroup
 	group.Go(func() {
 		if err := n.group.Run(membership); err != nil {
 			fail(err)
@@ -97,7 +109,7 @@ func (n *Instance) Run(ctx context.Context) error {
 	workers.Wait()
 	leave()
 	group.Wait()
-	err := errors.Join(errs...)
+	err = errors.Join(errs...)
 	if cause := context.Cause(work); err == nil && ctx.Err() == nil && cause != nil {
 		err = cause
 	}

@@ -95,7 +95,7 @@ const day = 24 * time.Hour
 func changelogConfig(st plan.Store) map[string]string {
 	ms := func(d int64) string { return strconv.FormatInt(d+day.Milliseconds(), 10) }
 	switch st.Kind {
-	case store.Window:
+	case store.Window, store.Session, store.List:
 		return map[string]string{"cleanup.policy": "compact,delete", "retention.ms": ms(st.Retention), "message.timestamp.type": "CreateTime"}
 	case store.Versioned:
 		return map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": ms(st.History), "message.timestamp.type": "CreateTime"}

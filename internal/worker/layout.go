@@ -32,8 +32,13 @@ func NewLayout(ctx context.Context, c *broker.Client, app string, p *plan.Plan) 
 			names = append(names, src.In(app))
 		}
 		for _, sink := range s.Sinks {
-			names = append(names, sink.In(app))
+			if !sink.Each {
+				names = append(names, sink.In(app))
+			}
 		}
+	}
+	for _, g := range p.Globals {
+		names = append(names, g.Topic)
 	}
 	slices.Sort(names)
 	if err := l.find(ctx, c, slices.Compact(names)); err != nil {
@@ -73,12 +78,17 @@ func (l *Layout) missing() error {
 			names = append(names, name)
 		}
 	}
+	for _, g := range l.Plan.Globals {
+		add(plan.Topic{Name: g.Topic})
+	}
 	for _, s := range l.Plan.Subtopologies {
 		for _, src := range s.Sources {
 			add(src.Topic)
 		}
 		for _, sink := range s.Sinks {
-			add(sink.Topic)
+			if !sink.Each {
+				add(sink.Topic)
+			}
 		}
 	}
 	if len(names) == 0 {

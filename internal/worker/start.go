@@ -235,9 +235,14 @@ func (w *Worker) positions(e *entry, committed map[kafka.Partition]kafka.Offset)
 // begin wires a prepared task and lets it run.
 func (w *Worker) begin(e *entry, positions []kafka.Offset) (err error) {
 	sub := w.layout.Plan.Subtopologies[e.id.Subtopology]
-	partitions := func(sink int) int32 { return w.layout.Partitions[sub.Sinks[sink].In(w.c.App)] }
+	partitions := func(sink int) int32 {
+		if sub.Sinks[sink].Each {
+			return 0
+		}
+		return w.layout.Partitions[sub.Sinks[sink].In(w.c.App)]
+	}
 	e.task, err = task.New(task.Config{
-		ID: e.id, Plan: sub, Inputs: e.inputs, Stores: e.stores, Partitions: partitions, Positions: positions,
+		ID: e.id, Plan: sub, Inputs: e.inputs, Stores: e.stores, Globals: w.globals, Partitions: partitions, PartitionsOf: w.partitionsOf, Positions: positions,
 		Context: e.ctx, Wall: w.now.UnixMilli(), MaxIdle: w.c.MaxTaskIdle.Milliseconds(),
 		Release: func(slot int, b kafka.Batch) { e.subs[slot].Done(b) },
 		OnBad:   w.c.OnBad,

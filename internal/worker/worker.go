@@ -29,7 +29,9 @@ type Worker struct {
 	producer *broker.Producer
 	tasks    map[plan.TaskID]*entry
 	order    []*entry // running ones
-	starting starter  // a place for each task that may be restored at once
+	globals  []*plan.GlobalRows
+	named    map[string]int32 // partitions of topics that records named
+	starting starter          // a place for each task that may be restored at once
 	purge    *purger
 	life     context.Context // of everything the worker began
 	end      context.CancelFunc
@@ -187,7 +189,7 @@ func (w *Worker) send(e *entry) error {
 	}
 	for i := range out {
 		o := &out[i]
-		if err := w.producer.Add(w.target(e, o.Sink, o.Partition), o.Key, o.Value, o.Headers, o.Time); err != nil {
+		if err := w.producer.Add(w.target(e, o), o.Key, o.Value, o.Headers, o.Time); err != nil {
 			return fmt.Errorf("task %s: %w", e.id, err)
 		}
 	}
@@ -198,14 +200,35 @@ func (w *Worker) send(e *entry) error {
 	return nil
 }
 
-// target is the producer's handle on a partition of an output slot.
-func (w *Worker) target(e *entry, sink int, partition int32) *broker.Target {
-	t := &e.targets[e.first[sink]+int(partition)]
+// target is the producer's handle on the partition that a record goes to.
+func (w *Worker) target(e *entry, o *plan.Out) *broker.Target {
+	if o.Topic != "" {
+		return w.producer.Target(kafka.Partition{Topic: o.Topic, Index: o.Partition})
+	}
+	t := &e.targets[e.first[o.Sink]+int(o.Partition)]
 	if *t == nil {
-		topic := w.layout.Plan.Subtopologies[e.id.Subtopology].Sinks[sink].In(w.c.App)
-		*t = w.producer.Target(kafka.Partition{Topic: topic, Index: partition})
+		topic := w.layout.Plan.Subtopologies[e.id.Subtopology].Sinks[o.Sink].In(w.c.App)
+		*t = w.producer.Target(kafka.Partition{Topic: topic, Index: o.Partition})
 	}
 	return *t
+}
+
+// partitionsOf is how many partitions a topic has that a record names. It asks the cluster
+// once for each.
+func (w *Worker) partitionsOf(topic string) (int32, error) {
+	if n := w.named[topic]; n > 0 {
+		return n, nil
+	}
+	found, err := w.c.Client.Topics(w.life, topic)
+	if err != nil {
+		return 0, err
+	}
+	n := found[topic].Partitions
+	if n == 0 {
+		return 0, fmt.Errorf("the cluster has no topic %q, which ToEach chose: create it", topic)
+	}
+	w.named[topic] = n
+	return n, nil
 }
 
 // flushAndCommit does what is due.

@@ -1,0 +1,100 @@
+package store
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/syndtr/goleveldb/leveldb"
+	"github.com/syndtr/goleveldb/leveldb/storage"
+)
+
+// badDisk is in memory, and has trouble with tables.
+type badDisk struct {
+	storage.Storage
+	full   atomic.Bool   // refuses to create them
+	slow   chan struct{} // if not nil, creates them when it is closed
+	tables atomic.Int32  // that were created
+}
+
+var errFull = errors.New("no space left")
+
+func (b *badDisk) Create(fd storage.FileDesc) (storage.Writer, error) {
+	if fd.Type == storage.TypeTable {
+		if b.full.Load() {
+			return nil, errFull
+		}
+		if b.slow != nil {
+			<-b.slow
+		}
+		b.tables.Add(1)
+	}
+	return b.Storage.Create(fd)
+}
+
+func openBadDisk(t *testing.T) (*database, *badDisk) {
+	t.Helper()
+	disk := &badDisk{Storage: storage.NewMemStorage()}
+	res := NewResources(ResourceLimits{})
+	db, err := leveldb.Open(noJournal{disk}, res.options(minWriteBuffer))
+	require.NoError(t, err)
+	res.databases.Add(1)
+	return &database{db: db, files: disk, res: res, at: noPosition}, disk
+}
+
+// A flush that fails must leave a database that can be used and closed, not one that
+// waits for ever for goleveldb's write lock.
+func TestFlushOnFullDisk(t *testing.T) {
+	d, disk := openBadDisk(t)
+	require.NoError(t, d.put([]byte("\x01key"), []byte("value"), 1))
+	require.NoError(t, d.commit(position{1, 1}))
+
+	disk.full.Store(true)
+	require.ErrorIs(t, d.flush(), errFull)
+	require.ErrorIs(t, d.flush(), errFull, "also when the memory is empty now")
+	_, _, ok, err := d.get([]byte("\x01key"))
+	require.True(t, ok && err == nil)
+
+	disk.full.Store(false)
+	if err := d.close(); err != nil { // nil when goleveldb has tried again by now
+		require.ErrorIs(t, err, errFull)
+	}
+	require.Zero(t, d.res.databases.Load())
+}
+
+// A batch that fills goleveldb's memory sends it on its way to disk at once. Flush must
+// wait for that, though the memory is empty again.
+func TestFlushWaitsForMemoryOnItsWay(t *testing.T) {
+	d, disk := openBadDisk(t)
+	disk.slow = make(chan struct{})
+	d.batch.Put([]byte("\x01key"), make([]byte, 2*minWriteBuffer))
+	require.NoError(t, d.commit(position{1, 1}))
+	time.AfterFunc(20*time.Millisecond, func() { close(disk.slow) })
+	require.NoError(t, d.flush())
+	require.NotZero(t, disk.tables.Load(), "flush did not wait")
+	require.NoError(t, d.close())
+}
+
+// A failed engine fails the store, until it is opened again.
+func TestFailedStore(t *testing.T) {
+	s := openTest(t, t.TempDir(), Spec{Name: "rows"})
+	put(t, s, "a", "1")
+	require.NoError(t, s.engine.close())
+	first := s.Commit(1)
+	require.ErrorIs(t, first, leveldb.ErrClosed)
+	require.ErrorContains(t, first, `store: commit "rows" in`)
+	_, _, err := s.Get([]byte("a"))
+	require.Equal(t, first, err)
+	s.end() // what openTest cannot close again
+}
+
+func TestWriteBufferIsShared(t *testing.T) {
+	r := NewResources(ResourceLimits{})
+	require.Equal(t, maxWriteBuffer, r.writeBuffer())
+	r.databases.Store(8)
+	require.Equal(t, 8<<20, r.writeBuffer())
+	r.databases.Store(1000)
+	require.Equal(t, minWriteBuffer, r.writeBuffer())
+}
