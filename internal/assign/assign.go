@@ -37,17 +37,17 @@ func Plan(members []Member, tasks []plan.TaskID) (given map[string][]plan.TaskID
 		given[m.ID] = nil
 	}
 	for _, t := range tasks {
-		id := target[t]
-		if held(members, t, id) {
+		if o, ok := owner[t]; ok && members[o].ID != target[t] {
 			waiting++
 			continue
 		}
-		given[id] = append(given[id], t)
+		given[target[t]] = append(given[target[t]], t)
 	}
 	return given, waiting
 }
 
-// owners finds who owns each task: of several that claim it, who got it last.
+// owners finds who owns each task: of several that claim it, who got it last. The others
+// were away when it was given on; they cannot commit any more, so nobody waits for them.
 func owners(members []Member, tasks []plan.TaskID) map[plan.TaskID]int {
 	known := make(map[plan.TaskID]bool, len(tasks))
 	for _, t := range tasks {
@@ -62,16 +62,6 @@ func owners(members []Member, tasks []plan.TaskID) map[plan.TaskID]int {
 		}
 	}
 	return owner
-}
-
-// held says whether anybody but the member claims the task.
-func held(members []Member, t plan.TaskID, but string) bool {
-	for _, m := range members {
-		if m.ID != but && slices.Contains(m.Owned, t) {
-			return true
-		}
-	}
-	return false
 }
 
 // balancer fills members up to their quotas.

@@ -114,16 +114,14 @@ func TestPlanBelievesTheLastGeneration(t *testing.T) {
 	ms[0].Owned, ms[0].Generation = tasks, 3 // it was away, and somebody else got the task
 	ms[1].Owned, ms[1].Generation = tasks, 5
 	given, waiting := Plan(ms, tasks)
-	require.Equal(t, 1, waiting, "nobody gets it while two claim it")
+	require.Zero(t, waiting)
 	require.Empty(t, given["m0"])
-	ms[0].Owned = nil
-	given, _ = Plan(ms, tasks)
-	require.Equal(t, tasks, given["m1"])
+	require.Equal(t, tasks, given["m1"], "the owner goes on, whatever the other believes")
 }
 
 func TestPlanIsTheSameInAnyOrder(t *testing.T) {
 	tasks, ms := tasksOf(7, 5), members(4)
-	ms[1].Owned, ms[2].Owned = tasks[:3], tasks[5:9]
+	ms[1].Owned, ms[2].Owned = slices.Clone(tasks[:3]), slices.Clone(tasks[5:9])
 	want, _ := Plan(ms, tasks)
 	r := rand.New(rand.NewPCG(*seed, 0))
 	for range 20 {

@@ -204,6 +204,7 @@ func TestChangelogBytes(t *testing.T) {
 	put(t, s, "a", "2")
 	s.Undo()
 	require.Empty(t, emitted(s), "what was undone is no change")
+	require.Len(t, collect(t, s.Scan(all)), 1, "what was emitted is not undone")
 	put(t, s, "a", "3")
 	require.Equal(t, []string{`"a" "3" false 7`}, emitted(s))
 

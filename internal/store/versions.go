@@ -53,7 +53,7 @@ func (s *Store) putVersion(key, value []byte, time int64) (latest bool, err erro
 		return false, s.insertVersion(key, v, time, oldTime)
 	}
 	esc := appendEscaped(nil, key)
-	if false {
+	if ok && old[0] == versionDelete {
 		if err := s.write(expiryKey(oldTime, esc, oldTime), nil, 0); err != nil {
 			return false, err
 		}

@@ -111,7 +111,7 @@ func (w *Worker) Run(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		if err := w.flushAndCommit(n == 0); err != nil {
+		if err := w.flushAndCommit(); err != nil {
 			return err
 		}
 		w.letGo()
@@ -232,8 +232,8 @@ func (w *Worker) partitionsOf(topic string) (int32, error) {
 }
 
 // flushAndCommit does what is due.
-func (w *Worker) flushAndCommit(idle bool) error {
-	if w.unsent && (idle || !w.now.Before(w.flushAt)) {
+func (w *Worker) flushAndCommit() error {
+	if w.unsent && !w.now.Before(w.flushAt) {
 		w.unsent = false
 		if err := w.producer.Flush(); err != nil {
 			return w.failed(err)
