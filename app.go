@@ -125,7 +125,7 @@ func (a *App) run(ctx context.Context) error {
 	instance := worker.NewInstance(worker.Config{
 		App: a.c.ApplicationID, Process: process, StateDir: dir,
 		ExactlyOnce: a.c.Guarantee == ExactlyOnce, Workers: a.c.Workers,
-		CommitInterval: a.c.CommitInterval, MaxTaskIdle: a.c.MaxTaskIdle, MaxUncommitted: a.c.MaxUncommittedBytes,
+		CommitInterval: a.c.CommitInterval, MaxTaskIdle: a.c.MaxTaskIdle, CacheBytes: a.c.CacheBytes, MaxUncommitted: a.c.MaxUncommittedBytes,
 		Session: a.c.SessionTimeout, Heartbeat: a.c.HeartbeatInterval, InstanceID: a.c.InstanceID, Compression: a.c.Compression,
 		Fingerprint: a.plan.Fingerprint(), Resources: store.NewResources(store.ResourceLimits{Logger: a.c.Logger}),
 		Client: client, Log: a.c.Logger,

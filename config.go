@@ -36,6 +36,11 @@ type Config struct {
 	// MaxUncommittedBytes of the stores of a worker make a commit early. 16 MiB by default.
 	MaxUncommittedBytes int
 
+	// CacheBytes is the size of the record cache of a task: an update of a table waits in
+	// it until the next commit, and only the last one of a row is sent on. 0 by default:
+	// every update is sent at once. A store's NoCache leaves it out.
+	CacheBytes int
+
 	// StateDir holds the stores, in a folder for each application. The user's cache
 	// directory by default, never a temporary one. One process at a time may use it for
 	// one application.
@@ -126,8 +131,8 @@ func (c Config) withDefaults() (Config, error) {
 	if len(c.Brokers) == 0 || slices.Contains(c.Brokers, "") {
 		bad("Brokers is %q: it needs addresses such as \"localhost:9092\"", c.Brokers)
 	}
-	if c.Workers < 0 || c.CommitInterval < 0 || c.MaxTaskIdle < 0 || c.MaxUncommittedBytes < 0 {
-		bad("Workers, CommitInterval, MaxTaskIdle and MaxUncommittedBytes cannot be negative")
+	if c.Workers < 0 || c.CommitInterval < 0 || c.MaxTaskIdle < 0 || c.MaxUncommittedBytes < 0 || c.CacheBytes < 0 {
+		bad("Workers, CommitInterval, MaxTaskIdle, CacheBytes and MaxUncommittedBytes cannot be negative")
 	}
 	if c.HeartbeatInterval <= 0 || c.HeartbeatInterval*3 > c.SessionTimeout {
 		bad("HeartbeatInterval is %v: it is to be at most a third of SessionTimeout, %v", c.HeartbeatInterval, c.SessionTimeout)

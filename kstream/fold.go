@@ -72,7 +72,7 @@ type folder[G, V, A any] struct {
 	f        aggregate.Aggregator[V, A]
 	g        Grouped[G, V]
 	rows     *typed.Table[G, A]
-	next     graph.Handler[G, graph.Change[A]]
+	send     graph.Sender[G, A]
 	old      bool // somebody needs old values
 	nullKey  func(G, *plan.Meta) bool
 	nullVal  func(V) bool
@@ -84,7 +84,7 @@ type folder[G, V, A any] struct {
 func newFolder[G, V, A any](w *graph.Wiring, s *graph.Step, g Grouped[G, V], f aggregate.Aggregator[V, A], in state.Store[G, A], next graph.Handler[G, graph.Change[A]]) *folder[G, V, A] {
 	rows := graph.Rows[G, A](w, s)
 	d := &folder[G, V, A]{
-		w: w, f: f, g: g, rows: rows, next: next, old: s.Old(),
+		w: w, f: f, g: g, rows: rows, send: graph.SenderOf(w, s, in.Key, next), old: s.Old(),
 		nullKey: graph.NullKey[G](), nullVal: graph.NullValue[V](), nullFold: graph.NullValue[A](),
 	}
 	if g.windows != nil && window.EmitOnClose(g.windows) {
@@ -103,8 +103,8 @@ func (d *folder[G, V, A]) load(k G) (acc A, ms int64, has bool, old A, err error
 	return acc, ms, has, old, err
 }
 
-// save writes the fold of a group and sends the change.
-func (d *folder[G, V, A]) save(k G, c graph.Change[A], ms int64, m *plan.Meta) error {
+// save writes the fold of a group and sends the change; had says whether there was one.
+func (d *folder[G, V, A]) save(k G, c graph.Change[A], had bool, ms int64, m *plan.Meta) error {
 	c.HasNew = !d.nullFold(c.New)
 	if _, _, err := d.rows.Save(k, c.New, ms); err != nil {
 		return err
@@ -114,7 +114,7 @@ func (d *folder[G, V, A]) save(k G, c graph.Change[A], ms int64, m *plan.Meta) e
 	}
 	d.meta = *m
 	d.meta.Time = ms
-	return d.next(k, c, &d.meta)
+	return d.send(k, c, had, &d.meta)
 }
 
 // foldGroup folds records that come with their group, and with their window if there is one.
@@ -143,7 +143,7 @@ func foldGroup[G, V, A any](w *graph.Wiring, d *folder[G, V, A]) graph.Handler[G
 		if !has || m.Time > ms {
 			ms = m.Time
 		}
-		return d.save(k, c, ms, m)
+		return d.save(k, c, has, ms, m)
 	}
 }
 

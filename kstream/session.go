@@ -46,7 +46,8 @@ func foldSessions[G, V, A any](w *graph.Wiring, d *folder[G, V, A]) graph.Handle
 				acc, has = s.acc, true
 			}
 		}
-		return d.saveSession(d.g.cut.at(k, start, end), d.f.Apply(acc, has, v), end)
+		had := len(merged) > 0 && start == end
+		return d.save(d.g.cut.at(k, start, end), graph.Change[A]{New: d.f.Apply(acc, has, v)}, had, end, &plan.Meta{Time: end})
 	}
 }
 
@@ -85,9 +86,5 @@ func (d *folder[G, V, A]) drop(s session[G, A]) error {
 		return d.closer.changed(s.key, false, end)
 	}
 	d.meta = plan.Meta{Time: end}
-	return d.next(s.key, c, &d.meta)
-}
-
-func (d *folder[G, V, A]) saveSession(k G, acc A, end int64) error {
-	return d.save(k, graph.Change[A]{New: acc}, end, &plan.Meta{Time: end})
+	return d.send(s.key, c, true, &d.meta)
 }

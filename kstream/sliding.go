@@ -196,7 +196,7 @@ func (s *slide[G, V, A]) createRight() error {
 		return nil
 	}
 	k := s.d.g.cut.at(s.k, s.t+1, s.t+1+s.size)
-	return s.d.save(k, graph.Change[A]{New: s.right.acc}, s.right.ms, s.m)
+	return s.d.save(k, graph.Change[A]{New: s.right.acc}, false, s.right.ms, s.m)
 }
 
 // fold folds the record into one window.
@@ -218,5 +218,5 @@ func (s *slide[G, V, A]) fold(start, end int64, f folded[A]) error {
 	if f.has {
 		ms = max(ms, f.ms)
 	}
-	return s.d.save(k, c, ms, s.m)
+	return s.d.save(k, c, f.has, ms, s.m)
 }

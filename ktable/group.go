@@ -113,6 +113,7 @@ func fold[G, V, A any](g Grouped[G, V], kind string, f aggregate.Aggregator[V, A
 	var s *graph.Step
 	s = graph.Map(g.step, kind, func(w *graph.Wiring, next graph.Handler[G, graph.Change[A]]) graph.Handler[G, graph.Change[V]] {
 		rows, old, null := graph.Rows[G, A](w, s), s.Old(), graph.NullValue[A]()
+		send := graph.SenderOf(w, s, in.Key, next)
 		var meta plan.Meta
 		return func(k G, c graph.Change[V], m *plan.Meta) error {
 			acc, ms, has, err := rows.Load(k)
@@ -129,6 +130,7 @@ func fold[G, V, A any](g Grouped[G, V], kind string, f aggregate.Aggregator[V, A
 			if has && (c.HasOld || c.HasNew) {
 				meta.Time = max(m.Time, ms)
 			}
+			had := has
 			if has && c.HasOld {
 				acc = f.Remove(acc, c.Old)
 				has = !null(acc)
@@ -145,7 +147,7 @@ func fold[G, V, A any](g Grouped[G, V], kind string, f aggregate.Aggregator[V, A
 			if err != nil {
 				return err
 			}
-			return next(k, out, &meta)
+			return send(k, out, had, &meta)
 		}
 	})
 	graph.Keep(s, in)

@@ -37,6 +37,7 @@ type Store[K, V any] struct {
 
 	InMemory    bool // not on disk; still restored from its changelog; false by default
 	NoChangelog bool // lost when the task moves; false by default
+	NoCache     bool // every change is sent on at once, whatever Config.CacheBytes says; false by default
 }
 
 // Any is a Store of any types.
@@ -50,6 +51,7 @@ func (s Store[K, V]) Spec() plan.StoreSpec {
 	d := plan.StoreSpec{
 		Spec:        store.Spec{Name: s.Name, InMemory: s.InMemory, History: s.History.Milliseconds()},
 		NoChangelog: s.NoChangelog,
+		NoCache:     s.NoCache,
 		Describe:    fmt.Sprintf("%T with History %v, Retention %v, InMemory %v, NoChangelog %v", s, s.History, s.Retention, s.InMemory, s.NoChangelog),
 	}
 	switch {

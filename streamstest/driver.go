@@ -8,6 +8,7 @@
 package streamstest
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -27,71 +28,142 @@ import (
 	"github.com/seed-df18afd4/streams/topology"
 )
 
-// Driver runs every task of a topology in the test's goroutine. Topics have one partition,
-// stores are in memory, and everything is committed after each record.
+// Options say how a driver runs. The zero Options are what New uses.
+type Options struct {
+	// Partitions of every topic, and so tasks of every sub-topology; 1 by default.
+	Partitions int
+	// Start is where the wall clock begins; the beginning of 1970 by default.
+	Start time.Time
+	// CommitEvery is after how many records a task commits; 1 by default. [Driver.Commit]
+	// commits at once.
+	CommitEvery int
+	// CacheBytes of the record cache: updates of tables wait in it for the next commit. 0 by
+	// default: they are sent at once.
+	CacheBytes int
+}
+
+// Driver runs every task of a topology in the test's goroutine. Stores are in memory.
 type Driver struct {
 	t       testing.TB
+	o       Options
 	plan    *plan.Plan
-	tasks   []*task.Task
-	stores  map[string]*store.Store
+	ctx     context.Context
+	tasks   []*running
+	stores  map[string][]*store.Store // by name and partition
 	globals []*plan.GlobalRows
 	topics  map[string]*topic
 	order   []string // of topics, as they came up
 	wall    int64
 }
 
+// running is a task.
+type running struct {
+	*task.Task
+	sub       *plan.Subtopology
+	partition int32
+	stores    []*store.Store
+	inputs    []kafka.Partition
+	positions map[kafka.Partition]kafka.Offset // committed
+	records   int                              // since the last commit
+	sent      []record                         // since the last commit
+}
+
 // topic is the log of a topic.
 type topic struct {
-	records []kafka.Record
+	records []record
 	read    int // by Read
-	taken   int // by the tasks
+	parts   []part
+	global  func(record) // of a global table
+}
+
+// part is what the tasks have had of one partition.
+type part struct {
+	records []int // in the topic's log
+	taken   int
 	readers []reader
-	global  func(kafka.Record) // of a global table
+}
+
+// record is a record of a topic.
+type record struct {
+	kafka.Record
+	topic     string
+	partition int32
 }
 
 type reader struct {
-	task *task.Task
+	task *running
 	slot int
 }
 
 // app is the id of the application that a driver runs.
 const app = "test"
 
-// New starts a driver. Its wall clock is at the beginning of 1970.
+// New starts a driver with the zero Options: topics have one partition, everything is
+// committed after each record, and the wall clock is at the beginning of 1970.
 func New(t testing.TB, topo *topology.Topology) *Driver {
 	t.Helper()
-	d := &Driver{t: t, plan: (*plan.Plan)(topo), stores: map[string]*store.Store{}, topics: map[string]*topic{}}
-	for _, g := range d.plan.Globals {
-		d.startGlobal(g)
+	return Options{}.New(t, topo)
+}
+
+// New starts a driver.
+func (o Options) New(t testing.TB, topo *topology.Topology) *Driver {
+	t.Helper()
+	o.Partitions, o.CommitEvery = max(o.Partitions, 1), max(o.CommitEvery, 1)
+	d := &Driver{t: t, o: o, plan: (*plan.Plan)(topo), stores: map[string][]*store.Store{}, topics: map[string]*topic{}}
+	if !o.Start.IsZero() {
+		d.wall = o.Start.UnixMilli()
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	d.ctx = ctx
+	for _, g := range d.plan.Globals {
+		d.openGlobal(g)
+	}
 	for _, s := range d.plan.Subtopologies {
-		d.start(ctx, s)
+		for p := range int32(o.Partitions) {
+			d.open(s, p)
+		}
 	}
 	t.Cleanup(func() {
 		cancel()
-		for _, task := range d.tasks {
-			for _, err := range task.Close() {
-				t.Errorf("streamstest: cleanup: %v", err)
-			}
-		}
+		d.close()
 	})
 	return d
 }
 
-func (d *Driver) startGlobal(g plan.Global) {
+func (d *Driver) close() {
+	for _, run := range d.tasks {
+		for _, err := range run.Close() {
+			d.t.Errorf("streamstest: cleanup: %v", err)
+		}
+	}
+	for _, stores := range d.stores {
+		for _, s := range stores {
+			if err := s.Destroy(); err != nil {
+				d.t.Errorf("streamstest: %v", err)
+			}
+		}
+	}
+}
+
+func (d *Driver) openStore(s store.Spec) *store.Store {
 	d.t.Helper()
-	g.InMemory = true
-	open, err := store.Open("", g.Spec, "", store.NewResources(store.ResourceLimits{}))
+	const small = 1 << 20 // a test has few rows, and a process many tests
+	s.InMemory = true
+	open, err := store.Open("", s, "", store.NewResources(store.ResourceLimits{WriteBuffers: small, BlockCache: small, RowCache: small}))
 	if err != nil {
 		d.t.Fatalf("streamstest: %v", err)
 	}
-	rows := &plan.GlobalRows{Partitions: []*store.Store{open}}
+	d.stores[s.Name] = append(d.stores[s.Name], open)
+	return open
+}
+
+func (d *Driver) openGlobal(g plan.Global) {
+	d.t.Helper()
+	rows := &plan.GlobalRows{Partitions: []*store.Store{d.openStore(g.Spec)}}
 	d.globals = append(d.globals, rows)
-	d.stores[g.Name] = open
 	in, convert := d.topic(g.Topic), g.Convert()
-	in.global = func(r kafka.Record) {
-		if row, ok := convert(r); ok {
+	in.global = func(r record) {
+		if row, ok := convert(r.Record); ok {
 			if err := rows.Apply(0, []kafka.Record{row}, r.Offset+1); err != nil {
 				d.t.Fatalf("streamstest: %v", err)
 			}
@@ -99,46 +171,51 @@ func (d *Driver) startGlobal(g plan.Global) {
 	}
 }
 
-func (d *Driver) start(ctx context.Context, s *plan.Subtopology) {
+// open makes a task and starts it.
+func (d *Driver) open(s *plan.Subtopology, partition int32) {
 	d.t.Helper()
-	resources := store.NewResources(store.ResourceLimits{})
-	var stores []*store.Store
+	run := &running{sub: s, partition: partition, positions: map[kafka.Partition]kafka.Offset{}}
 	for _, st := range s.Stores {
-		st.InMemory = true
-		open, err := store.Open("", st.Spec, "", resources)
-		if err != nil {
-			d.t.Fatalf("streamstest: %v", err)
-		}
-		stores = append(stores, open)
-		d.stores[st.Name] = open
+		run.stores = append(run.stores, d.openStore(st.Spec))
 	}
-	var inputs []kafka.Partition
-	for _, src := range s.Sources {
-		inputs = append(inputs, kafka.Partition{Topic: src.In(app)})
+	for slot, src := range s.Sources {
+		p := kafka.Partition{Topic: src.In(app), Index: partition}
+		run.inputs = append(run.inputs, p)
+		in := &d.topic(p.Topic).parts[partition]
+		in.readers = append(in.readers, reader{run, slot})
 	}
-	run, err := task.New(task.Config{
-		ID: plan.TaskID{Subtopology: s.ID}, Plan: s, Inputs: inputs, Stores: stores, Globals: d.globals,
-		Partitions:   func(int) int32 { return 1 },
-		PartitionsOf: func(string) (int32, error) { return 1, nil },
-		Positions:    make([]kafka.Offset, len(inputs)),
-		Context:      ctx, Wall: d.wall,
+	d.tasks = append(d.tasks, run)
+	d.start(run)
+}
+
+// start wires a task, at what it has committed.
+func (d *Driver) start(run *running) {
+	d.t.Helper()
+	positions := make([]kafka.Offset, len(run.inputs))
+	for i, p := range run.inputs {
+		positions[i] = run.positions[p]
+	}
+	var err error
+	run.Task, err = task.New(task.Config{
+		ID: plan.TaskID{Subtopology: run.sub.ID, Partition: run.partition}, Plan: run.sub,
+		Inputs: run.inputs, Stores: run.stores, Globals: d.globals, Positions: positions,
+		Partitions:   func(int) int32 { return int32(d.o.Partitions) },
+		PartitionsOf: func(string) (int32, error) { return int32(d.o.Partitions), nil },
+		Context:      d.ctx, Wall: d.wall, CacheBytes: d.o.CacheBytes,
 		Release: func(int, kafka.Batch) {},
 		OnBad:   func(*task.Error) (bool, error) { return false, nil },
 	})
 	if err != nil {
 		d.t.Fatalf("streamstest: %v", err)
 	}
-	d.tasks = append(d.tasks, run)
-	for slot, p := range inputs {
+	for slot := range run.inputs {
 		run.Add(slot, kafka.Batch{}) // nothing more is at the broker
-		in := d.topic(p.Topic)
-		in.readers = append(in.readers, reader{run, slot})
 	}
 }
 
 func (d *Driver) topic(name string) *topic {
 	if d.topics[name] == nil {
-		d.topics[name] = &topic{}
+		d.topics[name] = &topic{parts: make([]part, d.o.Partitions)}
 		d.order = append(d.order, name)
 	}
 	return d.topics[name]
@@ -154,15 +231,44 @@ func (d *Driver) Advance(by time.Duration) {
 	d.settle()
 }
 
+// Commit makes every task commit, and processes what follows from that.
+func (d *Driver) Commit() {
+	d.t.Helper()
+	for _, run := range d.tasks {
+		d.commit(run)
+		d.settle()
+	}
+}
+
+// Restart ends every task and starts it again, as after a crash: what was not committed is
+// undone and processed again, and processors begin anew.
+func (d *Driver) Restart() {
+	d.t.Helper()
+	for _, run := range d.tasks {
+		for _, err := range run.Close() {
+			d.t.Errorf("streamstest: cleanup: %v", err)
+		}
+		run.sent, run.records = nil, 0
+		d.start(run)
+		for _, in := range run.inputs {
+			p := &d.topics[in.Topic].parts[run.partition]
+			p.taken = int(run.positions[in].At)
+		}
+	}
+	d.settle()
+}
+
 // Send writes a record to a source topic and processes all that follows from it. A zero
-// Time is the wall clock's. topology.Nullable(t) sends deletes.
+// Time is the wall clock's. topology.Nullable(t) sends deletes. Of several partitions the
+// topic's PartitionOf chooses, or the hash of the key; a record without a key goes to the
+// first.
 func Send[K, V any](d *Driver, t topology.Topic[K, V], r topology.Record[K, V]) {
 	d.t.Helper()
 	in := d.topics[t.Name]
-	if in == nil || len(in.readers) == 0 && in.global == nil {
+	if in == nil || len(in.parts[0].readers) == 0 && in.global == nil {
 		d.t.Fatalf("streamstest: Send to topic %q, which the topology does not read", t.Name)
 	}
-	rec := kafka.Record{Time: d.wall, Headers: r.Headers}
+	rec := record{topic: t.Name, Record: kafka.Record{Time: d.wall, Headers: r.Headers}}
 	if !r.Time.IsZero() {
 		rec.Time = r.Time.UnixMilli()
 	}
@@ -170,7 +276,13 @@ func Send[K, V any](d *Driver, t topology.Topic[K, V], r topology.Record[K, V]) 
 		rec.Key = encode(d, t.Name, t.Key, r.Key)
 	}
 	rec.Value = encode(d, t.Name, t.Value, r.Value)
-	d.append(in, rec)
+	switch n := int32(d.o.Partitions); {
+	case t.PartitionOf != nil:
+		rec.partition = t.PartitionOf(r.Key, r.Value, n)
+	case rec.Key != nil:
+		rec.partition = graph.Partition(rec.Key, n)
+	}
+	d.append(rec)
 	d.settle()
 }
 
@@ -186,8 +298,12 @@ func encode[T any](d *Driver, topic string, s serde.Serde[T], v T) []byte {
 	return b
 }
 
-func (d *Driver) append(t *topic, r kafka.Record) {
-	r.Offset = int64(len(t.records))
+// append writes a record to its topic.
+func (d *Driver) append(r record) {
+	t := d.topic(r.topic)
+	p := &t.parts[r.partition]
+	r.Offset = int64(len(p.records))
+	p.records = append(p.records, len(t.records))
 	t.records = append(t.records, r)
 	if t.global != nil {
 		t.global(r)
@@ -195,62 +311,83 @@ func (d *Driver) append(t *topic, r kafka.Record) {
 }
 
 // settle processes until no topic has a record that its readers have not had. Of several
-// topics the one goes first whose next record has the least time.
+// partitions the one goes first whose next record has the least time.
 func (d *Driver) settle() {
 	d.t.Helper()
 	for {
-		var next *topic
+		var next *part
+		var first record
 		for _, name := range d.order {
 			t := d.topics[name]
-			if t.taken == len(t.records) || len(t.readers) == 0 {
-				continue
-			}
-			if next == nil || t.records[t.taken].Time < next.records[next.taken].Time {
-				next = t
+			for i := range t.parts {
+				p := &t.parts[i]
+				if p.taken == len(p.records) || len(p.readers) == 0 {
+					continue
+				}
+				if r := t.records[p.records[p.taken]]; next == nil || r.Time < first.Time {
+					next, first = p, r
+				}
 			}
 		}
 		if next == nil {
 			return
 		}
-		r := next.records[next.taken]
 		next.taken++
 		for _, reader := range next.readers {
-			reader.task.Add(reader.slot, kafka.Batch{Records: []kafka.Record{r}, Next: r.Offset + 1, End: r.Offset + 1})
+			reader.task.Add(reader.slot, kafka.Batch{Records: []kafka.Record{first.Record}, Next: first.Offset + 1, End: first.Offset + 1})
 			d.run(reader.task)
 		}
 	}
 }
 
-// run lets a task process what it has, takes what it sends, and commits.
-func (d *Driver) run(run *task.Task) {
+// run lets a task process what it has, and commits if it is time to.
+func (d *Driver) run(run *running) {
 	d.t.Helper()
 	const many = 1 << 30
-	if _, err := run.Run(d.wall, many); err != nil {
+	n, err := run.Run(d.wall, many)
+	if err != nil {
 		d.t.Fatalf("streamstest: %v", err)
 	}
-	sinks := d.plan.Subtopologies[run.ID().Subtopology].Sinks
-	for _, o := range run.Output() {
-		r := kafka.Record{Key: clone(o.Key), Value: clone(o.Value), Headers: o.Headers, Time: o.Time}
-		name := sinks[o.Sink].In(app)
-		if o.Topic != "" {
-			name = o.Topic
-		}
-		d.append(d.topic(name), r)
-	}
-	run.Taken()
-	if err := run.Changelog(func(int, []byte, []byte, int64) error { return nil }); err != nil {
-		d.t.Fatalf("streamstest: %v", err)
-	}
-	if err := run.Committed(func(int) int64 { return -1 }); err != nil {
-		d.t.Fatalf("streamstest: %v", err)
+	run.records += max(n, 1)
+	d.take(run)
+	if run.records >= d.o.CommitEvery {
+		d.commit(run)
 	}
 }
 
-func clone(b []byte) []byte {
-	if b == nil {
-		return nil
+// take keeps what a task sent until it commits.
+func (d *Driver) take(run *running) {
+	for _, o := range run.Output() {
+		r := record{topic: run.sub.Sinks[o.Sink].In(app), partition: o.Partition}
+		if o.Topic != "" {
+			r.topic = o.Topic
+		}
+		r.Record = kafka.Record{Key: bytes.Clone(o.Key), Value: bytes.Clone(o.Value), Headers: o.Headers, Time: o.Time}
+		run.sent = append(run.sent, r)
 	}
-	return append([]byte{}, b...)
+	run.Taken()
+}
+
+// commit makes what a task did durable, and what it sent visible.
+func (d *Driver) commit(run *running) {
+	d.t.Helper()
+	err := run.Flush()
+	d.take(run)
+	if err == nil {
+		err = run.Changelog(func(int, []byte, []byte, int64) error { return nil })
+	}
+	offsets := run.Offsets()
+	if err == nil {
+		err = run.Committed(func(int) int64 { return -1 })
+	}
+	if err != nil {
+		d.t.Fatalf("streamstest: %v", err)
+	}
+	run.positions = offsets
+	for _, r := range run.sent {
+		d.append(r)
+	}
+	run.sent, run.records = nil, 0
 }
 
 // Read returns what was written to a topic since the last Read. Of a topic with deletes
@@ -287,14 +424,21 @@ func decode[T any](d *Driver, topic, part string, s serde.Serde[T], b []byte) T 
 	return v
 }
 
-// Rows returns a store, to be read.
+// Rows returns a store, to be read: the rows of its partitions one after the other.
 func Rows[K, V any](d *Driver, s state.Store[K, V]) state.Reader[K, V] {
 	d.t.Helper()
 	open := d.stores[s.Name]
 	if open == nil {
 		d.t.Fatalf("streamstest: the topology has no store %q: a table read from a topic is kept only if a join or a processor needs it", s.Name)
 	}
-	return typed.New(s, open, func() int64 { return d.wall })
+	var parts typed.Parts[K, V]
+	for _, p := range open {
+		parts = append(parts, typed.New(s, p, func() int64 { return d.wall }))
+	}
+	if len(parts) == 1 {
+		return parts[0]
+	}
+	return parts
 }
 
 // Kafka starts a broker in this process, or uses the real one that the environment

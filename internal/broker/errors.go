@@ -27,6 +27,14 @@ func (e *RecordTooLargeError) Error() string {
 // errReplaced marks what Abort learnt: a newer producer has this transactional id.
 var errReplaced = errors.New("another producer took this transactional id over")
 
+// replaced marks err, from taking a new epoch, if it means that the epoch was taken.
+func replaced(err error) error {
+	if errors.Is(err, sarama.ErrInvalidProducerEpoch) || errors.Is(err, sarama.ErrProducerFenced) {
+		return fmt.Errorf("%w: %w", errReplaced, err)
+	}
+	return err
+}
+
 // Fenced reports whether err says that this producer or this member of the group was
 // replaced by another one. What it did not commit is lost to it: its tasks belong to
 // somebody else, or will.

@@ -83,6 +83,7 @@ func produceNumbers(t *testing.T, p *Producer, topic string, partitions, records
 // Brokers die without a word and come back, one after the other, while records are written
 // and read: none is lost, doubled or out of order.
 func TestEveryRecordOnceAndInOrderWhileBrokersDie(t *testing.T) {
+	t.Parallel() // it waits for long, and does next to nothing meanwhile
 	if testing.Short() {
 		t.Skip("starts three brokers")
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"testing"
 	"time"
@@ -17,6 +18,8 @@ import (
 
 // patience is how long a test waits for what must happen. It is only used up by a failure.
 const patience = 60 * time.Second
+
+var discard = slog.New(slog.DiscardHandler)
 
 func dial(t testing.TB, brokers []string) *Client {
 	t.Helper()

@@ -89,8 +89,7 @@ type Target struct {
 	queue    []*batch // sealed, oldest first; the first sent of them are on the wire, or done
 	sent     int
 	inFlight int
-	failed   bool         // send nothing until inFlight is 0, then from the oldest on
-	conn     *produceConn // nil: ask for the leader
+	conn     *produceConn // nil: something failed, or nothing was sent yet; the leader has to be found
 	acked    int64
 	heard    time.Time // of the last acknowledgement with this producer id and epoch
 	last     error     // why a batch had to be sent again

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -118,7 +119,8 @@ func TestLargestRecordIsWrittenAndALargerOneRefusedBeforehand(t *testing.T) {
 		for i := range largest {
 			largest[i] = byte(rng.Uint32())
 		}
-		require.NoError(t, p.Add(target, nil, []byte("before"), nil, 1))
+		before, after := strings.Repeat("b", 1000), strings.Repeat("a", 1000) // batches of their own
+		require.NoError(t, p.Add(target, nil, []byte(before), nil, 1))
 
 		var tooLarge *RecordTooLargeError
 		err := p.Add(target, []byte("k"), largest, nil, 1)
@@ -129,9 +131,9 @@ func TestLargestRecordIsWrittenAndALargerOneRefusedBeforehand(t *testing.T) {
 		require.ErrorContains(t, err, "max.message.bytes")
 
 		require.NoError(t, p.Add(target, nil, largest, nil, 1), "the producer goes on")
-		require.NoError(t, p.Add(target, nil, []byte("after"), nil, 1))
+		require.NoError(t, p.Add(target, nil, []byte(after), nil, 1))
 		require.NoError(t, p.Wait())
-		require.Equal(t, []string{"before", string(largest), "after"}, readAll(t, c, to, false))
+		require.Equal(t, []string{before, string(largest), after}, readAll(t, c, to, false))
 	})
 }
 
@@ -173,34 +175,6 @@ func TestEveryTimeThatKafkaCanKeepIsKept(t *testing.T) {
 	for i, k := range r.all {
 		require.Equal(t, times[i], k.Time)
 	}
-}
-
-// A broker takes any first sequence of a producer it does not know. So until it knows this
-// one, a batch must not be behind another that may still be refused.
-func TestFirstBatchOfAProducerGoesAlone(t *testing.T) {
-	p := newProducer(t, onEmbedded(t), ProducerOptions{})
-	target := p.Target(kafka.Partition{Topic: "t"})
-	target.conn = &produceConn{}
-	for range 10 {
-		target.queue = append(target.queue, &batch{})
-	}
-	send := func() (sent int) {
-		for {
-			requests, _ := p.collect()
-			if len(requests) == 0 {
-				return sent
-			}
-			target.sent++
-			sent++
-		}
-	}
-	require.Equal(t, 1, send())
-	target.heard = time.Now()
-	require.Equal(t, maxInFlight-1, send())
-	target.heard = time.Now().Add(-2 * forgotten)
-	target.sent = 0
-	require.Equal(t, 1, send(), "it may have been forgotten")
-	target.queue = nil
 }
 
 func TestUnknownCompression(t *testing.T) {

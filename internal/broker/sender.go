@@ -41,10 +41,9 @@ type flight struct {
 // send is the only goroutine that sends records, and that opens and closes connections
 // for them. Answers arrive at answered, on the connections' goroutines.
 //
-// How order is kept: when anything of a partition fails, nothing more of it is sent until
-// everything of it on the wire has come back; then it starts again at the oldest batch
-// without an acknowledgement. A partition changes its connection only when nothing of it
-// is on the wire.
+// How order is kept: a partition of which anything failed loses its connection. It gets
+// another, the same one maybe, when everything of it on the wire has come back, and starts
+// again at the oldest batch without an acknowledgement.
 func (p *Producer) send() {
 	defer close(p.stopped)
 	defer p.closeConns()
@@ -95,19 +94,13 @@ func (p *Producer) next() (requests map[*produceConn][]flight, homeless []*Targe
 
 func (p *Producer) collect() (requests map[*produceConn][]flight, homeless []*Target) {
 	for _, t := range p.targets {
-		if t.failed {
-			if t.inFlight > 0 {
-				continue
-			}
-			t.failed, t.sent = false, 0
-		}
 		for t.sent < len(t.queue) && t.queue[t.sent].done {
 			t.sent++
 		}
 		switch {
 		case t.sent == len(t.queue) || t.sent >= t.window():
 		case t.conn == nil || t.conn.dead:
-			if t.inFlight == 0 {
+			if t.inFlight == 0 { // else something of it may still come back, and out of order
 				homeless = append(homeless, t)
 			}
 		case t.conn.inFlight < maxInFlight:
@@ -204,11 +197,11 @@ func (p *Producer) settle(f flight, answer *sarama.ProduceResponseBlock, cause e
 		code == sarama.ErrOutOfOrderSequenceNumber && t.queue[0] != f.b: // because an earlier one failed
 		if cause == nil {
 			cause = code
-			if !t.failed {
+			if t.conn != nil {
 				p.c.log.Debug("a batch was refused, sending again", "partition", t.partition, "sequence", f.b.FirstSequence, "error", code)
 			}
 		}
-		t.failed, t.conn, t.last = true, nil, cause
+		t.sent, t.conn, t.last = 0, nil, cause
 	case p.err == nil:
 		p.err = fmt.Errorf("broker: produce %d records to %v: %w", len(f.b.Records), t.partition, explain(code))
 		if answer.ErrorMessage != nil {

@@ -241,12 +241,8 @@ func (p *Producer) Abort() error {
 	if p.o.TransactionalID == "" {
 		p.id, p.epoch = -1, -1
 	}
-	err := p.init(p.ctx)
-	if errors.Is(err, sarama.ErrInvalidProducerEpoch) {
-		err = fmt.Errorf("%w: %w", errReplaced, err)
-	}
-	if err != nil {
-		return err
+	if err := p.init(p.ctx); err != nil {
+		return replaced(err)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -279,7 +275,7 @@ func (p *Producer) stop() {
 		}
 		clear(t.queue)
 		t.open, t.joined = nil, false
-		t.queue, t.sent, t.failed, t.heard, t.last = t.queue[:0], 0, false, time.Time{}, nil
+		t.queue, t.sent, t.heard, t.last = t.queue[:0], 0, time.Time{}, nil
 	}
 	p.buffered, p.held = 0, 0
 }

@@ -8,6 +8,7 @@
 package conformance
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -54,7 +55,7 @@ func TestConformance(t *testing.T) {
 				t.Fatalf("no topology for %s: add one to a theme of this package", f.Spec)
 			}
 			for i, c := range f.Cases {
-				run(t, f, i, c, s)
+				t.Run(fmt.Sprint("case-", i), func(t *testing.T) { run(t, f, i, c, s) })
 			}
 		})
 	}

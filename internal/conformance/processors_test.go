@@ -3,7 +3,6 @@ package conformance
 import (
 	"fmt"
 
-	"github.com/seed-df18afd4/streams/dedup"
 	"github.com/seed-df18afd4/streams/kstream"
 	"github.com/seed-df18afd4/streams/ktable"
 	"github.com/seed-df18afd4/streams/serde"
@@ -18,8 +17,8 @@ var processors = theme{
 	"process-shared-store": {build: processSharedStore, stores: map[string]rows{"last": handMade(kv("last"))}},
 	"process-table-store":  {build: processTableStore, stores: map[string]rows{"t": of(kv("t"))}},
 	"process-values-state": {build: processValuesState, stores: map[string]rows{"prev": handMade(kv("prev"))}},
-	"dedup":                {build: dedupRefreshing, stores: map[string]rows{"seen": handMadeWindows(seen)}},
-	"dedup-no-refresh":     {build: dedupByID, stores: map[string]rows{"seen": handMadeWindows(seen)}},
+	"dedup":                {build: deduplicate(true), stores: map[string]rows{"seen": handMadeWindows(seen)}},
+	"dedup-no-refresh":     {build: deduplicate(false), stores: map[string]rows{"seen": handMadeWindows(seen)}},
 }
 
 // withKey is the topic, without records whose key is null.
@@ -181,34 +180,33 @@ func processValuesState(b *topology.Builder) {
 // seen is what dedup remembers of ids: when they came.
 var seen = state.Store[window.Key[string], int64]{Name: "seen", Key: window.Keys(serde.String, window.Tumbling{Size: ms}), Value: serde.Int64, Retention: 40 * ms}
 
-// dedupRefreshing remembers an id from its last record on, as users write it.
-func dedupRefreshing(b *topology.Builder) {
-	out := kstream.ProcessValues(kstream.From(b, nullable("in")), "dedup", func(c *topology.Context[*string, *string]) (topology.Processor[*string, *string], error) {
-		store, err := topology.Open(c, seen)
-		return func(r topology.Record[*string, *string]) error {
-			id := first(r.Value)
-			if id == nil {
-				return c.Emit(r)
-			}
-			duplicate := false
-			for _, err := range state.Windows(store, *id, r.Time.Add(-20*ms), r.Time.Add(20*ms)) {
-				if err != nil {
+// deduplicate drops what came near a record with the same id, as users of Kafka Streams
+// write it. Where it refreshes, what it drops prolongs the memory of the id.
+func deduplicate(refresh bool) func(*topology.Builder) {
+	return func(b *topology.Builder) {
+		out := kstream.ProcessValues(kstream.From(b, nullable("in")), "dedup", func(c *topology.Context[*string, *string]) (topology.Processor[*string, *string], error) {
+			store, err := topology.Open(c, seen)
+			return func(r topology.Record[*string, *string]) error {
+				id := first(r.Value)
+				if id == nil {
+					return c.Emit(r)
+				}
+				duplicate := false
+				for _, err := range state.Windows(store, *id, r.Time.Add(-20*ms), r.Time.Add(20*ms)) {
+					if err != nil {
+						return err
+					}
+					duplicate = true
+				}
+				if duplicate && !refresh {
+					return nil
+				}
+				if err := store.Put(window.Key[string]{Key: *id, Start: r.Time}, r.Time.UnixMilli()); err != nil || duplicate {
 					return err
 				}
-				duplicate = true
-			}
-			if err := store.Put(window.Key[string]{Key: *id, Start: r.Time}, r.Time.UnixMilli()); err != nil || duplicate {
-				return err
-			}
-			return c.Emit(r)
-		}, err
-	}, seen)
-	kstream.To(out, nullable("out"))
-}
-
-// dedupByID is package dedup. It forgets later than the vectors' store, whose rows say so.
-func dedupByID(b *topology.Builder) {
-	null, some := kstream.Split(kstream.From(b, nullable("in")), func(_, v *string) bool { return v == nil })
-	once := dedup.By(some, func(_, v *string) string { return *first(v) }, dedup.Seen[string]{Name: "seen", Key: serde.String, Within: 20 * ms})
-	kstream.To(kstream.Merge(null, once), nullable("out"))
+				return c.Emit(r)
+			}, err
+		}, seen)
+		kstream.To(out, nullable("out"))
+	}
 }

@@ -83,9 +83,15 @@ var stateless = theme{
 		kstream.To(kstream.MapValues(in, func(v *string) string { return or(v, "null") + "2" }), nullKeyed("out"))
 	}},
 	"repartition": {build: func(b *topology.Builder) {
-		kstream.To(kstream.KeyBy(kstream.From(b, nullable("in")), firstOf, nullable("by-first")), nullable("out"))
+		kstream.To(repartitioned(kstream.SelectKey(kstream.From(b, nullable("in")), firstOf), nullable("by-first")), nullable("out"))
 	}},
 	"partition-merge-order": {build: partitionMergeOrder},
+}
+
+// repartitioned is Repartition as Kafka Streams has it: records with a null key are left
+// out, unless a left or an outer join follows. Here they pass, whatever follows.
+func repartitioned[V any](s kstream.Stream[*string, V], through topology.Topic[*string, V]) kstream.Stream[*string, V] {
+	return kstream.Repartition(kstream.Filter(s, func(k *string, _ V) bool { return k != nil }), through)
 }
 
 // partitionMergeOrder sends four copies of each record through two topics, at other times
@@ -109,7 +115,7 @@ func partitionMergeOrder(b *topology.Builder) {
 	})
 	x, y := kstream.Split(all, func(_ *string, c copied) bool { return c.to == "x" })
 	value := func(c copied) string { return c.value }
-	throughX := kstream.Repartition(kstream.MapValues(x, value), nullKeyed("x"))
-	throughY := kstream.Repartition(kstream.MapValues(y, value), nullKeyed("y"))
+	throughX := repartitioned(kstream.MapValues(x, value), nullKeyed("x"))
+	throughY := repartitioned(kstream.MapValues(y, value), nullKeyed("y"))
 	kstream.To(kstream.Merge(throughX, throughY), nullKeyed("out"))
 }

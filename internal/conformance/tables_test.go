@@ -72,10 +72,13 @@ var tables = theme{
 		t := ktable.Materialize(ktable.From(b, plain("in")), versioned("t", 30*ms))
 		ktable.To(ktable.Filter(t, isEarly), plain("out"))
 	}},
-	"table-to-stream-rekeyed": {build: func(b *topology.Builder) {
-		t := ktable.Materialize(ktable.From(b, plain("in")), kv("t"))
-		kstream.To(kstream.SelectKey(kstream.Changes(t), func(_ string, v *string) *string { return first(v) }), nullable("out"))
-	}},
+	"table-to-stream-rekeyed": {
+		build: func(b *topology.Builder) {
+			t := ktable.Materialize(ktable.From(b, plain("in")), kv("t"))
+			kstream.To(kstream.SelectKey(kstream.Changes(t), func(_ string, v *string) *string { return first(v) }), nullable("out"))
+		},
+		stores: map[string]rows{"t": of(kv("t"))},
+	},
 	"stream-to-table": {
 		build: func(b *topology.Builder) {
 			ktable.To(kstream.ToTable(kstream.From(b, keyed("in")), kvNull("t")), keyed("out"))

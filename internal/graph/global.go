@@ -37,65 +37,57 @@ func GlobalLookup[K, V any](w *Wiring, g Global[K, V]) func(k K) (v V, ok bool, 
 // JoinsGlobal says that the step looks rows of a global table up.
 func JoinsGlobal[K, V any](s *Step, g Global[K, V]) { s.Use(g.Store) }
 
-// globalRows reads the rows of a global table for one task.
+// globalRows reads the rows of a global table for one task: in all partitions, since who
+// wrote the topic may have chosen them freely.
 type globalRows[K, V any] struct {
-	rows   *plan.GlobalRows
-	tables []*typed.Table[K, V] // by partition
+	rows  *plan.GlobalRows
+	parts typed.Parts[K, V]
 }
 
 func newGlobalRows[K, V any](w *Wiring, st *Store, d state.Store[K, V]) *globalRows[K, V] {
 	g := &globalRows[K, V]{rows: w.Globals[st.global]}
 	for _, s := range g.rows.Partitions {
-		g.tables = append(g.tables, typed.New(d, s, nil))
+		g.parts = append(g.parts, typed.New(d, s, nil))
 	}
 	return g
 }
 
-// Get looks a row up in all partitions: who wrote the topic may have chosen them freely.
-func (g *globalRows[K, V]) Get(k K) (v V, ok bool, err error) {
-	row, ok, err := g.Row(k)
-	return row.Value, ok, err
+// Get implements state.Reader.
+func (g *globalRows[K, V]) Get(k K) (V, bool, error) {
+	g.rows.Lock()
+	defer g.rows.Unlock()
+	return g.parts.Get(k)
 }
 
 // Row implements state.Reader.
-func (g *globalRows[K, V]) Row(k K) (row state.Row[K, V], ok bool, err error) {
+func (g *globalRows[K, V]) Row(k K) (state.Row[K, V], bool, error) {
 	g.rows.Lock()
 	defer g.rows.Unlock()
-	for _, t := range g.tables {
-		if row, ok, err = t.Row(k); ok || err != nil {
-			return row, ok, err
-		}
-	}
-	return row, false, nil
+	return g.parts.Row(k)
 }
 
 // All implements state.Reader.
-func (g *globalRows[K, V]) All() iter.Seq2[state.Row[K, V], error] {
-	return g.each(func(t *typed.Table[K, V]) iter.Seq2[state.Row[K, V], error] { return t.All() })
-}
+func (g *globalRows[K, V]) All() iter.Seq2[state.Row[K, V], error] { return g.collect(g.parts.All()) }
 
 // Range implements state.Reader; rows of different partitions are not in order.
 func (g *globalRows[K, V]) Range(lo, hi *K) iter.Seq2[state.Row[K, V], error] {
-	return g.each(func(t *typed.Table[K, V]) iter.Seq2[state.Row[K, V], error] { return t.Range(lo, hi) })
+	return g.collect(g.parts.Range(lo, hi))
 }
 
 // Backward implements state.Reader.
 func (g *globalRows[K, V]) Backward(lo, hi *K) iter.Seq2[state.Row[K, V], error] {
-	return g.each(func(t *typed.Table[K, V]) iter.Seq2[state.Row[K, V], error] { return t.Backward(lo, hi) })
+	return g.collect(g.parts.Backward(lo, hi))
 }
 
-// each collects rows under the lock, and yields them without it: the loop may look into
+// collect takes rows under the lock, and yields them without it: the loop may look into
 // the table again.
-func (g *globalRows[K, V]) each(of func(*typed.Table[K, V]) iter.Seq2[state.Row[K, V], error]) iter.Seq2[state.Row[K, V], error] {
+func (g *globalRows[K, V]) collect(all iter.Seq2[state.Row[K, V], error]) iter.Seq2[state.Row[K, V], error] {
 	return func(yield func(state.Row[K, V], error) bool) {
 		var rows []state.Row[K, V]
 		var failed error
 		g.rows.Lock()
-		for _, t := range g.tables {
-			for row, err := range of(t) {
-				if failed = err; err != nil {
-					break
-				}
+		for row, err := range all {
+			if failed = err; err == nil {
 				rows = append(rows, row)
 			}
 		}
@@ -112,17 +104,10 @@ func (g *globalRows[K, V]) each(of func(*typed.Table[K, V]) iter.Seq2[state.Row[
 }
 
 // ApproximateLen implements state.Reader.
-func (g *globalRows[K, V]) ApproximateLen() (n int64, err error) {
+func (g *globalRows[K, V]) ApproximateLen() (int64, error) {
 	g.rows.Lock()
 	defer g.rows.Unlock()
-	for _, t := range g.tables {
-		m, err := t.ApproximateLen()
-		if err != nil {
-			return 0, err
-		}
-		n += m
-	}
-	return n, nil
+	return g.parts.ApproximateLen()
 }
 
 // View opens a store for a processor that only reads it: its own, a table's or a global

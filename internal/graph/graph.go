@@ -207,7 +207,7 @@ func (b *Builder) Store(d plan.StoreSpec) *Store {
 		return s
 	}
 	s := &Store{
-		Store:    plan.Store{Spec: d.Spec, NoChangelog: d.NoChangelog, Source: -1},
+		Store:    plan.Store{Spec: d.Spec, NoChangelog: d.NoChangelog, NoCache: d.NoCache, Source: -1},
 		global:   -1,
 		describe: d.Describe, windows: d.Windows, at: caller(),
 	}

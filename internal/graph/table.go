@@ -141,46 +141,48 @@ func converter[K, V any](t Topic[K, V]) func() func(kafka.Record) (kafka.Record,
 func tableInput[K, V any](t Topic[K, V]) func(*Wiring, *Step) any {
 	return func(w *Wiring, s *Step) any {
 		next, null := Next[K, Change[V]](w, s), NullKey[K]()
-		save := func(K, *Change[V], int64) (bool, error) { return true, nil }
 		if s.table.kept != nil {
-			save = Saver[K, V](w, s)
+			next = Keeper(w, s, next)
 		}
 		return newReader(t).input(w, s, func(d *reader[K, V]) error {
 			if null(d.key, &d.meta) {
 				w.Drop(plan.NullKey)
 				return nil
 			}
-			change := Change[V]{New: d.value, HasNew: d.has}
-			if kept, err := save(d.key, &change, d.meta.Time); err != nil || !kept {
-				return err
-			}
-			return next(d.key, change, &d.meta)
+			return next(d.key, Change[V]{New: d.value, HasNew: d.has}, &d.meta)
 		})
 	}
 }
 
-// Saver writes changes into the table's store, and completes them: with the old value, if
+// Keeper writes changes into the table's store and sends them on: with the old value, if
 // somebody needs it, and with whether an old version was written, in a store with History.
 // What is too old to be kept is dropped and counted.
-func Saver[K, V any](w *Wiring, s *Step) func(k K, c *Change[V], ms int64) (kept bool, err error) {
-	rows, old := Rows[K, V](w, s), s.table.old
-	return func(k K, c *Change[V], ms int64) (kept bool, err error) {
+func Keeper[K, V any](w *Wiring, s *Step, next Handler[K, Change[V]]) Handler[K, Change[V]] {
+	rows, old, cached := Rows[K, V](w, s), s.table.old, s.cached(w)
+	send := SenderOf(w, s, s.table.rows.(state.Store[K, V]).Key, next)
+	return func(k K, c Change[V], m *plan.Meta) (err error) {
+		had := false
 		if old {
-			if c.Old, _, c.HasOld, err = rows.Load(k); err != nil {
-				return false, err
-			}
+			c.Old, _, c.HasOld, err = rows.Load(k)
+			had = c.HasOld
+		} else if cached {
+			had, err = rows.Has(k)
+		}
+		if err != nil {
+			return err
 		}
 		var latest, dropped bool
 		if c.HasNew {
-			latest, dropped, err = rows.Save(k, c.New, ms)
+			latest, dropped, err = rows.Save(k, c.New, m.Time)
 		} else {
-			latest, dropped, err = rows.Remove(k, ms)
+			latest, dropped, err = rows.Remove(k, m.Time)
 		}
-		if dropped {
+		if dropped || err != nil {
 			w.Drop(plan.Late)
+			return err
 		}
 		c.Stale = !latest
-		return !dropped, err
+		return send(k, c, had, m)
 	}
 }
 
@@ -291,13 +293,7 @@ func MapTable[K, V, W any](parent *Step, kind string, silent bool, f func(K, V) 
 func Stored[K, V any](parent *Step, kind string, rows state.Store[K, V]) *Step {
 	var s *Step
 	s = Map(parent, kind, func(w *Wiring, next Handler[K, Change[V]]) Handler[K, Change[V]] {
-		save := Saver[K, V](w, s)
-		return func(k K, c Change[V], m *plan.Meta) error {
-			if kept, err := save(k, &c, m.Time); err != nil || !kept {
-				return err
-			}
-			return next(k, c, m)
-		}
+		return Keeper(w, s, next)
 	})
 	Keep(s, rows)
 	return s

@@ -48,6 +48,7 @@ type Context struct {
 	Context      context.Context                   // ends when the task does
 	Stores       []*store.Store                    // by slot
 	Globals      []*GlobalRows                     // by number
+	Cache        *Cache                            // nil: every change is sent at once
 	Partitions   func(sink int) int32              // how many partitions the topic of an output slot has
 	PartitionsOf func(topic string) (int32, error) // the same for a topic that a record names; it may ask the cluster
 	Inputs       []Input                           // by slot; filled by Wire
@@ -162,6 +163,11 @@ func (c *Context) Mark() {
 		s.Mark()
 	}
 	c.Out.mark()
+	if c.Cache != nil {
+		for _, h := range c.Cache.held {
+			h.Mark()
+		}
+	}
 	c.savedTime = c.StreamTime
 	c.saved = c.saved[:0]
 	for _, k := range c.clocks {
@@ -176,6 +182,11 @@ func (c *Context) Undo() {
 		s.Undo()
 	}
 	c.Out.undo()
+	if c.Cache != nil {
+		for _, h := range c.Cache.held {
+			h.Undo()
+		}
+	}
 	c.StreamTime = c.savedTime
 	for i, t := range c.saved {
 		c.clocks[i].Time = t

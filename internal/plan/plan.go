@@ -91,6 +91,7 @@ type Sink struct {
 type Store struct {
 	store.Spec
 	NoChangelog bool
+	NoCache     bool
 
 	// Source is the input slot whose topic is the store's changelog, or -1. Convert
 	// turns a record of it into a row; without ok it makes none. It is called by one
@@ -103,6 +104,7 @@ type Store struct {
 type StoreSpec struct {
 	store.Spec
 	NoChangelog bool
+	NoCache     bool
 	Describe    string // types and settings, which must agree wherever the store is named
 	Windows     string // of a window store: what its windows are
 	Err         error  // what is wrong with the description

@@ -4,15 +4,15 @@ package store
 // emitted yet, with its newest value, in the order of the first changes. The bytes are
 // those of Kafka Streams' changelogs: a nil value is a delete, time is the row's time
 // and the time of the record; the key of a window is key, start and a sequence number
-// of 0; of a Versioned store every version put is emitted, with plain key and value. The
-// slices are valid until Commit or Abort. Undo does not reach behind it.
+// (0, but in a List store), that of a session is key, end and start; of a Versioned store
+// every version put is emitted, with plain key and value. The slices are valid until
+// Commit or Abort. Undo does not reach behind it.
 func (s *Store) Changelog(emit func(key, value []byte, time int64) error) error {
 	if s.dead != nil {
 		return s.dead
 	}
 	s.Mark()
-	for i := range s.dirty.entries {
-		e := &s.dirty.entries[i]
+	for i, e := range s.dirty.entries {
 		if e.record == 0 || e.record == e.emitted {
 			continue
 		}
@@ -24,7 +24,7 @@ func (s *Store) Changelog(emit func(key, value []byte, time int64) error) error 
 		if err := emit(key, value, time); err != nil {
 			return err
 		}
-		e.emitted = e.record
+		s.dirty.entries[i].emitted = e.record
 	}
 	return nil
 }
@@ -41,9 +41,8 @@ func (s *Store) changelogKey(key []byte) (_ []byte, ok bool) {
 		}
 		return key[1 : len(key)-timeLen], true
 	}
-	inner, start := SplitWindowKey(key[1:])
 	n := len(s.keys)
-	s.keys = appendChangelogWindowKey(s.keys, inner, start)
+	s.keys = s.spec.Kind.changelogKey(s.keys, key[1:])
 	return s.keys[n:len(s.keys):len(s.keys)], true
 }
 
@@ -63,7 +62,7 @@ func (s *Store) Commit(offset int64) error {
 	return nil
 }
 
-// Abort drops the uncommitted rows.
+// Abort drops the uncommitted rows, also those of a Restore that was not finished.
 func (s *Store) Abort() {
 	if s.dead != nil {
 		return
@@ -105,7 +104,7 @@ func (s *Store) applyEntry(e int32) error {
 	if key[0] == tagPut {
 		return nil
 	}
-	if s.spec.Kind == Window && !s.visible(rowStart(key)) {
+	if s.spec.Kind.windowed() && !s.visible(s.spec.Kind.start(key)) {
 		return nil
 	}
 	value, time, ok := s.dirty.value(s.dirty.entries[e].record)
@@ -121,10 +120,11 @@ func (s *Store) applyEntry(e int32) error {
 // clean drops the uncommitted rows. Scans under way keep theirs.
 func (s *Store) clean() {
 	if s.scans > 0 {
-		s.dirty = newDirty(s.hashing, s.spec.Kind == Window)
+		s.dirty = newDirty(s.hashing, s.spec.Kind)
 	} else {
 		s.dirty.reset()
 	}
 	s.keys = s.keys[:0]
 	s.markedTop = s.top
+	s.restored = -1
 }

@@ -28,7 +28,7 @@ func counterRecord(s Spec, i int64) kafka.Record {
 	c := int64(mix(uint64(i)) % counters)
 	r := kafka.Record{Key: fmt.Appendf(nil, "counter-%03d", c), Time: i, Offset: i}
 	if s.Kind == Window {
-		r.Key = appendChangelogWindowKey(nil, r.Key, c*1000)
+		r.Key = appendChangelogWindowKey(nil, r.Key, c*1000, 0)
 	}
 	r.Value = append(binary.BigEndian.AppendUint64(nil, uint64(i)), make([]byte, 100)...)
 	return r
@@ -42,7 +42,7 @@ func putCounter(s *Store, i int64) error {
 		_, _, err := s.PutVersion(r.Key, r.Value, r.Time)
 		return err
 	case Window:
-		key, start, err := splitChangelogWindowKey(r.Key)
+		key, start, _, err := splitChangelogWindowKey(r.Key)
 		if err != nil {
 			return err
 		}
@@ -309,4 +309,22 @@ func openDamaged(t *testing.T, dir string, spec Spec, end int64) string {
 		return "wiped"
 	}
 	return "older"
+}
+
+// To rebuild a filter reads a segment, so damage there is found by Open.
+func TestDamageFoundByOpen(t *testing.T) {
+	dir := t.TempDir()
+	spec := crashSpecs()[1]
+	buildDamaged(t, dir, spec, 2000)
+	for _, file := range filesOf(t, dir) {
+		switch filepath.Ext(file) {
+		case bloomSuffix:
+			remove(t, filepath.Join(dir, file))
+		case ".ldb":
+			truncate(t, filepath.Join(dir, file), 100)
+		}
+	}
+	s := openTest(t, dir, spec)
+	require.EqualValues(t, -1, s.Offset())
+	restoreCounters(t, s, 2000)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/syndtr/goleveldb/leveldb"
 	"github.com/syndtr/goleveldb/leveldb/iterator"
+	"github.com/syndtr/goleveldb/leveldb/opt"
 	"github.com/syndtr/goleveldb/leveldb/storage"
 	"github.com/syndtr/goleveldb/leveldb/util"
 )
@@ -29,29 +30,39 @@ const (
 )
 
 // openDatabase opens the database in dir, or a new one; an empty dir means memory.
-func openDatabase(dir string, writeBuffer int, res *Resources) (_ *database, err error) {
-	defer guard(&err)
+func openDatabase(dir string, writeBuffer int, res *Resources) (*database, error) {
 	files, err := openStorage(dir)
 	if err != nil {
 		return nil, err
 	}
-	db, err := leveldb.Open(files, res.options(writeBuffer))
-	if err != nil {
+	d := &database{files: files, res: res, at: noPosition}
+	if err := d.open(res.options(writeBuffer)); err != nil {
 		return nil, errors.Join(err, files.Close())
 	}
-	res.databases.Add(1)
-	d := &database{db: db, files: files, res: res, at: noPosition}
-	b, err := db.Get(positionKey, nil)
-	if err == nil {
-		d.at, err = readPosition(b)
-		if err != nil {
-			err = corrupt(err)
-		}
-	}
-	if err != nil && err != leveldb.ErrNotFound {
+	if err := d.readPosition(); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
+}
+
+func (d *database) open(o *opt.Options) (err error) {
+	defer guard(&err)
+	if d.db, err = leveldb.Open(d.files, o); err == nil {
+		d.res.databases.Add(1)
+	}
+	return err
+}
+
+func (d *database) readPosition() (err error) {
+	defer guard(&err)
+	b, err := d.db.Get(positionKey, nil)
+	if err == leveldb.ErrNotFound {
+		return nil
+	}
+	if err == nil {
+		d.at, err = readPosition(b)
+	}
+	return err
 }
 
 func (d *database) position() position { return d.at }

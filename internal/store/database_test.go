@@ -38,10 +38,9 @@ func openBadDisk(t *testing.T) (*database, *badDisk) {
 	t.Helper()
 	disk := &badDisk{Storage: storage.NewMemStorage()}
 	res := NewResources(ResourceLimits{})
-	db, err := leveldb.Open(noJournal{disk}, res.options(minWriteBuffer))
-	require.NoError(t, err)
-	res.databases.Add(1)
-	return &database{db: db, files: disk, res: res, at: noPosition}, disk
+	d := &database{files: noJournal{disk}, res: res, at: noPosition}
+	require.NoError(t, d.open(res.options(minWriteBuffer)))
+	return d, disk
 }
 
 // A flush that fails must leave a database that can be used and closed, not one that

@@ -28,8 +28,8 @@ type dirty struct {
 	mark    uint32  // records from here on are newer than the last Mark
 	limit   int     // of the arena
 
-	inner  slots // of a window store: the last entry of each inner key
-	window bool
+	inner slots // of a window store: the last entry of each inner key
+	kind  Kind
 
 	order   *memdb.DB // entries by key; nil until a scan needs it
 	ordered int       // entries that are in order
@@ -67,8 +67,8 @@ type hashing struct{ seed maphash.Seed }
 
 func (h *hashing) of(key []byte) uint32 { return uint32(maphash.Bytes(h.seed, key)) }
 
-func newDirty(h *hashing, window bool) *dirty {
-	return &dirty{hashing: h, window: window, arena: make([]byte, arenaStart), mark: arenaStart, limit: arenaMax}
+func newDirty(h *hashing, kind Kind) *dirty {
+	return &dirty{hashing: h, kind: kind, arena: make([]byte, arenaStart), mark: arenaStart, limit: arenaMax}
 }
 
 // find returns the entry of key, or -1.
@@ -140,7 +140,7 @@ func (d *dirty) add(hash uint32, key []byte) int32 {
 	d.entries = append(d.entries, entry{hash: hash, key: uint32(len(d.arena)), keyLen: uint32(len(key)), sibling: -1})
 	d.arena = append(d.arena, key...)
 	d.table.insert(hash, e)
-	if d.window {
+	if d.kind.windowed() {
 		d.link(e)
 	}
 	return e
@@ -148,7 +148,7 @@ func (d *dirty) add(hash uint32, key []byte) int32 {
 
 // link puts e in front of the entries of its inner key.
 func (d *dirty) link(e int32) {
-	inner := rowInner(d.key(e))
+	inner := d.kind.inner(d.key(e))
 	hash := d.hashing.of(inner)
 	if s := d.findInner(hash, inner); s != nil {
 		d.entries[e].sibling = s.entry - 1
@@ -168,7 +168,7 @@ func (d *dirty) findInner(hash uint32, inner []byte) *slot {
 		if s.entry == 0 {
 			return nil
 		}
-		if s.hash == hash && bytes.Equal(rowInner(d.key(s.entry-1)), inner) {
+		if s.hash == hash && bytes.Equal(d.kind.inner(d.key(s.entry-1)), inner) {
 			return s
 		}
 	}
@@ -194,7 +194,7 @@ func (d *dirty) size() int { return len(d.arena) - arenaStart }
 // reset drops all rows. It keeps the memory, unless it was for far more than these.
 func (d *dirty) reset() {
 	if cap(d.arena) > keepBytes && len(d.arena) < cap(d.arena)/8 {
-		d.arena, d.entries, d.undone = make([]byte, arenaStart), nil, nil
+		d.arena, d.entries, d.undone, d.order = make([]byte, arenaStart), nil, nil, nil
 	}
 	d.arena, d.entries, d.undone = d.arena[:arenaStart], d.entries[:0], d.undone[:0]
 	d.table.reset()

@@ -103,33 +103,40 @@ func appendTimeDown(dst []byte, t int64) []byte {
 
 func readTimeDown(b []byte) int64 { return int64(^binary.BigEndian.Uint64(b) ^ 1<<63) }
 
-// rowStart is the start of the window of a tagged row key.
-func rowStart(key []byte) int64 { return readTime(key[len(key)-timeLen:]) }
-
-// rowInner is the part of a tagged row key that all windows of a key share.
-func rowInner(key []byte) []byte { return key[:len(key)-timeLen] }
-
 // Kafka Streams ends the key of a window in a changelog with a sequence number, which
 // is 0 unless the store keeps several rows of one key and start.
 const seqLen = 4
 
 // appendChangelogWindowKey appends the key of a window as Kafka Streams writes it to a
-// changelog: key, start, sequence number 0.
-func appendChangelogWindowKey(dst, key []byte, start int64) []byte {
+// changelog: key, start, sequence number.
+func appendChangelogWindowKey(dst, key []byte, start int64, seq uint32) []byte {
 	dst = append(dst, key...)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(start))
-	return append(dst, 0, 0, 0, 0)
+	return binary.BigEndian.AppendUint32(dst, seq)
 }
 
-func splitChangelogWindowKey(b []byte) (key []byte, start int64, err error) {
+func splitChangelogWindowKey(b []byte) (key []byte, start int64, seq uint32, err error) {
 	n := len(b) - timeLen - seqLen
 	if n < 0 {
-		return nil, 0, fmt.Errorf("a window key of %d bytes is too short: %x", len(b), b)
+		return nil, 0, 0, fmt.Errorf("a window key of %d bytes is too short: %x", len(b), b)
 	}
-	if seq := binary.BigEndian.Uint32(b[n+timeLen:]); seq != 0 {
-		return nil, 0, fmt.Errorf("window key %x has the sequence number %d: it was written by a store that keeps duplicates", b, seq)
+	return b[:n], int64(binary.BigEndian.Uint64(b[n:])), binary.BigEndian.Uint32(b[n+timeLen:]), nil
+}
+
+// appendChangelogSessionKey appends the key of a session as Kafka Streams writes it to a
+// changelog: key, end, start.
+func appendChangelogSessionKey(dst, key []byte, end, start int64) []byte {
+	dst = append(dst, key...)
+	dst = binary.BigEndian.AppendUint64(dst, uint64(end))
+	return binary.BigEndian.AppendUint64(dst, uint64(start))
+}
+
+func splitChangelogSessionKey(b []byte) (key []byte, end, start int64, err error) {
+	n := len(b) - 2*timeLen
+	if n < 0 {
+		return nil, 0, 0, fmt.Errorf("a session key of %d bytes is too short: %x", len(b), b)
 	}
-	return b[:n], int64(binary.BigEndian.Uint64(b[n:])), nil
+	return b[:n], int64(binary.BigEndian.Uint64(b[n:])), int64(binary.BigEndian.Uint64(b[n+timeLen:])), nil
 }
 
 // position is how far a database has come.
@@ -150,7 +157,7 @@ func appendPosition(dst []byte, p position) []byte {
 
 func readPosition(b []byte) (position, error) {
 	if len(b) != 2*timeLen {
-		return noPosition, fmt.Errorf("a position of %d bytes", len(b))
+		return noPosition, corrupt(fmt.Errorf("a position of %d bytes", len(b)))
 	}
 	return position{int64(binary.BigEndian.Uint64(b)), int64(binary.BigEndian.Uint64(b[timeLen:]))}, nil
 }

@@ -25,10 +25,10 @@ func FuzzWindowKey(f *testing.F) {
 			}
 		}
 		require.Equal(t, want, bytes.Compare(x, y), "%x %d against %x %d", a, s, b, u)
-		require.Equal(t, bytes.Equal(a, b), bytes.Equal(rowInner(x), rowInner(y)))
+		require.Equal(t, bytes.Equal(a, b), bytes.Equal(Window.inner(x), Window.inner(y)))
 
-		c := appendChangelogWindowKey(nil, a, s)
-		key, start, err := splitChangelogWindowKey(c)
+		c := appendChangelogWindowKey(nil, a, s, 0)
+		key, start, _, err := splitChangelogWindowKey(c)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(a, key) && s == start)
 	})
@@ -61,7 +61,7 @@ func FuzzTimes(f *testing.F) {
 }
 
 func FuzzDecodeManifest(f *testing.F) {
-	m := manifest{origin: "topic/0", base: position{7, 9}, segments: []segmentState{{-1, 5, -1}, {1 << 40, 6, 5}}}
+	m := manifest{origin: "topic/0", layout: "x", base: position{7, 9}, segments: []segmentState{{-1, 5, -1}, {1 << 40, 6, 5}}}
 	f.Add(m.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := decodeManifest(b)
@@ -74,7 +74,7 @@ func FuzzDecodeManifest(f *testing.F) {
 }
 
 func TestManifestRoundTrip(t *testing.T) {
-	m := &manifest{origin: "topic/0", base: position{7, 9}, segments: []segmentState{{-1, 5, -1}, {1 << 40, 6, 5}}}
+	m := &manifest{origin: "topic/0", layout: "x", base: position{7, 9}, segments: []segmentState{{-1, 5, -1}, {1 << 40, 6, 5}}}
 	n, err := decodeManifest(m.encode())
 	require.NoError(t, err)
 	require.Equal(t, m, n)

@@ -17,6 +17,7 @@ type CorruptError struct {
 	Err        error
 }
 
+// Error says which store it is, what was found, and what to do.
 func (e *CorruptError) Error() string {
 	return fmt.Sprintf("store: %q in %q is corrupt: %v; destroy it and restore it from its changelog", e.Store, e.Dir, e.Err)
 }

@@ -22,7 +22,7 @@ func TestLockDir(t *testing.T) {
 	unlock, err := LockDir(dir)
 	require.NoError(t, err)
 	_, err = LockDir(dir)
-	require.ErrorContains(t, err, fmt.Sprintf("the state directory %q is locked", dir))
+	require.ErrorContains(t, err, fmt.Sprintf("the state directory %q is locked: it is in use", dir))
 	unlock()
 
 	cmd := exec.Command(os.Args[0], "-test.run=^TestLockDir$")

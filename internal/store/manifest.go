@@ -12,6 +12,7 @@ import (
 // window store, which segments it has.
 type manifest struct {
 	origin   string
+	layout   string   // how the rows are laid out
 	base     position // of a store without segments
 	segments []segmentState
 }
@@ -37,8 +38,10 @@ var errManifest = errors.New("the file " + manifestName + " is damaged or of ano
 
 func (m *manifest) encode() []byte {
 	b := []byte(manifestMagic)
-	b = binary.AppendUvarint(b, uint64(len(m.origin)))
-	b = append(b, m.origin...)
+	for _, s := range []string{m.origin, m.layout} {
+		b = binary.AppendUvarint(b, uint64(len(s)))
+		b = append(b, s...)
+	}
 	b = appendPosition(b, m.base)
 	b = binary.AppendUvarint(b, uint64(len(m.segments)))
 	for _, s := range m.segments {
@@ -56,7 +59,7 @@ func decodeManifest(b []byte) (*manifest, error) {
 		return nil, errManifest
 	}
 	r := fields{b: b[len(manifestMagic):body]}
-	m := &manifest{origin: string(r.bytes(r.uvarint()))}
+	m := &manifest{origin: string(r.bytes(r.uvarint())), layout: string(r.bytes(r.uvarint()))}
 	m.base, _ = readPosition(r.bytes(2 * timeLen))
 	for range r.uvarint() {
 		m.segments = append(m.segments, segmentState{r.varint(), r.varint(), r.varint()})

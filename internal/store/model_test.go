@@ -25,7 +25,7 @@ type modelRow struct {
 // model is what a store must look like: plain maps.
 type model struct {
 	spec     Spec
-	rows     map[string]modelRow           // of KeyValue and Window stores, by row key
+	rows     map[string]modelRow           // by row key, but for Versioned stores
 	versions map[string]map[int64]modelRow // of Versioned stores, by key and time
 	top      int64
 }
@@ -45,8 +45,8 @@ func (m *model) clone() *model {
 }
 
 func (m *model) put(key string, value []byte, time int64) (dropped bool) {
-	if m.spec.Kind == Window {
-		_, start := SplitWindowKey([]byte(key))
+	if m.spec.Kind.windowed() {
+		start := m.spec.Kind.start([]byte(key))
 		if m.top != noTime && start <= m.top-m.spec.Retention {
 			return true
 		}
@@ -80,11 +80,8 @@ func (m *model) all() []Row {
 		if r.value == nil {
 			continue
 		}
-		if m.spec.Kind == Window {
-			_, start := SplitWindowKey([]byte(k))
-			if start <= m.top-m.spec.Retention {
-				continue
-			}
+		if m.spec.Kind.windowed() && m.spec.Kind.start([]byte(k)) <= m.top-m.spec.Retention {
+			continue
 		}
 		rows = append(rows, Row{Key: []byte(k), Value: r.value, Time: r.time})
 	}
@@ -103,8 +100,8 @@ func (m *model) query(q Query) []Row {
 		if q.From != nil && bytes.Compare(r.Key, q.From) < 0 || q.To != nil && bytes.Compare(r.Key, q.To) > 0 {
 			continue
 		}
-		if m.spec.Kind == Window {
-			key, start := SplitWindowKey(r.Key)
+		if m.spec.Kind.windowed() {
+			start, key := m.spec.Kind.start(r.Key), unescape(m.spec.Kind.inner(r.Key))
 			if start < q.Start || start > q.End || q.Key != nil && !bytes.Equal(key, q.Key) {
 				continue
 			}
@@ -112,10 +109,9 @@ func (m *model) query(q Query) []Row {
 		rows = append(rows, r)
 	}
 	if q.ByTime {
+		behind := timeLen + m.spec.Kind.tail() // what orders rows after their key
 		slices.SortStableFunc(rows, func(a, b Row) int {
-			_, s := SplitWindowKey(a.Key)
-			_, t := SplitWindowKey(b.Key)
-			return int(s - t)
+			return bytes.Compare(a.Key[len(a.Key)-behind:], b.Key[len(b.Key)-behind:])
 		})
 	}
 	if q.Backward {
@@ -212,11 +208,17 @@ func (m *modelRun) key() string {
 }
 
 func (m *modelRun) rowKey() string {
-	k := m.key()
-	if m.spec.Kind == Window {
-		k = string(AppendWindowKey(nil, []byte(k), m.time()))
+	k := []byte(m.key())
+	switch m.spec.Kind {
+	case Window:
+		k = AppendWindowKey(nil, k, m.time())
+	case Session:
+		end := m.time()
+		k = AppendSessionKey(nil, k, end, end-1000*m.r.Int64N(3))
+	case List:
+		k = AppendListKey(nil, k, m.time(), m.r.Uint32N(3))
 	}
-	return k
+	return string(k)
 }
 
 // time is near the clock, which goes on in leaps.
@@ -319,7 +321,7 @@ func (m *modelRun) scan() {
 	if m.r.IntN(2) == 0 {
 		q.To = []byte(m.rowKey())
 	}
-	if m.spec.Kind == Window {
+	if m.spec.Kind.windowed() {
 		q.ByTime = m.r.IntN(3) == 0
 		if m.r.IntN(2) == 0 {
 			q.Key = []byte(m.key())
@@ -425,6 +427,8 @@ func modelSpecs() []Spec {
 		{Name: "plain", Kind: KeyValue},
 		{Name: "windows", Kind: Window, Retention: 180_000},
 		{Name: "versions", Kind: Versioned, History: 50_000},
+		{Name: "sessions", Kind: Session, Retention: 180_000},
+		{Name: "lists", Kind: List, Retention: 180_000},
 	}
 	for _, s := range specs {
 		s.InMemory = true
@@ -434,7 +438,7 @@ func modelSpecs() []Spec {
 }
 
 func TestModel(t *testing.T) {
-	seeds, steps := 8, 1200
+	seeds, steps := 5, 1200
 	if testing.Short() {
 		seeds = 3
 	}

@@ -13,8 +13,9 @@ const rowsDir = "rows"
 
 // Open opens the store in dir, which it creates, or makes a new one. Origin says what
 // the changelog of the store is: its topic, the topic's id and the partition. What is in
-// dir is deleted, and the store is empty and has no Offset, when it is of another origin
-// or format, or is corrupt. An error means that the machine refused something.
+// dir is deleted, and the store is empty and has no Offset, when it is of another origin,
+// Kind, Retention or format, or is corrupt. An error means that the machine refused
+// something.
 func Open(dir string, s Spec, origin string, r *Resources) (*Store, error) {
 	if err := s.check(); err != nil {
 		return nil, err
@@ -57,7 +58,18 @@ func (s *Store) openDir(origin string) error {
 	if m.origin != origin {
 		return fmt.Errorf("it holds the rows of %q, not of %q", m.origin, origin)
 	}
+	if m.layout != s.layout() {
+		return fmt.Errorf("its layout is %q, not %q", m.layout, s.layout())
+	}
 	return s.openEngine(s.dir, m)
+}
+
+// layout describes how the rows lie on disk, as far as that depends on the Spec.
+func (s *Store) layout() string {
+	if s.spec.Kind.windowed() {
+		return fmt.Sprintf("%v, buckets of %d ms", s.spec.Kind, interval(s.spec.Retention))
+	}
+	return s.spec.Kind.String()
 }
 
 // create begins a store. A directory without a manifest that is not empty is what is
@@ -70,14 +82,14 @@ func (s *Store) create(origin string) (*manifest, error) {
 	if len(found) > 0 {
 		return nil, errManifest
 	}
-	m := &manifest{origin: origin, base: noPosition}
+	m := &manifest{origin: origin, layout: s.layout(), base: noPosition}
 	return m, m.write(s.dir)
 }
 
 // openEngine opens the engine; an empty dir means memory.
 func (s *Store) openEngine(dir string, m *manifest) error {
-	if s.spec.Kind == Window {
-		e, err := openSegments(dir, s.spec.Retention, m, s.res)
+	if s.spec.Kind.windowed() {
+		e, err := openSegments(dir, s.spec, m, s.res)
 		if err != nil {
 			return err
 		}

@@ -51,7 +51,7 @@ func (s *Store) FinishRestore() error {
 	if err := s.apply(s.restored); err != nil {
 		return s.restoreFailed(err)
 	}
-	s.restored = -1
+	s.sorted = nil // it was for far more rows than a commit has
 	return nil
 }
 
@@ -66,16 +66,15 @@ func (s *Store) restore(r kafka.Record) error {
 		return errors.New("it has no key: the topic is not the changelog of this store")
 	}
 	switch s.spec.Kind {
-	case Window:
-		key, start, err := splitChangelogWindowKey(r.Key)
-		if err != nil {
+	case Window, Session, List:
+		key, start, err := s.spec.Kind.rowKey(append(s.key[:0], tagRow), r.Key)
+		if s.key = key; err != nil {
 			return err
 		}
 		s.top = max(s.top, start)
 		if !s.visible(start) {
 			return nil
 		}
-		s.key = AppendWindowKey(append(s.key[:0], tagRow), key, start)
 		return s.write(s.key, r.Value, r.Time)
 	case Versioned:
 		s.top = max(s.top, r.Time)

@@ -24,7 +24,7 @@ func (s *Store) Scan(q Query) iter.Seq2[Row, error] {
 		s.scans++
 		defer func() { s.scans-- }()
 		var err error
-		if s.spec.Kind == Window && q.ByTime {
+		if s.spec.Kind.windowed() && q.ByTime {
 			err = s.scanByTime(q, yield)
 		} else {
 			err = s.scanSpan(s.span(q), yield)
@@ -44,7 +44,7 @@ func (s *Store) span(q Query) span {
 	if q.To != nil {
 		p.hi = append([]byte{tagRow}, q.To...)
 	}
-	if s.spec.Kind != Window {
+	if !s.spec.Kind.windowed() {
 		return p
 	}
 	p.start, p.end = q.Start, q.End
@@ -52,19 +52,22 @@ func (s *Store) span(q Query) span {
 		p.start = max(p.start, h+1)
 	}
 	if q.Key != nil {
-		p.only(q.Key)
+		p.only(q.Key, s.spec.Kind.tail())
 	}
 	return p
 }
 
 // only narrows a span down to the rows of one key.
-func (p *span) only(key []byte) {
-	b := make([]byte, 0, 2*(len(key)+4+timeLen)) // for both bounds
+func (p *span) only(key []byte, tail int) {
+	b := make([]byte, 0, 2*(len(key)+4+timeLen)+tail) // for both bounds
 	b = appendEscaped(append(b, tagRow), key)
 	n := len(b)
 	b = appendTime(b, p.start)
 	lo := b[:len(b):len(b)]
 	hi := appendTime(append(b[len(b):], b[:n]...), p.end)
+	for range tail {
+		hi = append(hi, 0xFF)
+	}
 	p.inner = lo[:n:n]
 	if bytes.Compare(lo, p.lo) > 0 {
 		p.lo = lo
@@ -114,7 +117,7 @@ func (s *Store) drain(c cursor, p span, yield func(Row, error) bool) error {
 // row is the row that a cursor stands on, unless it does not belong to the answer.
 func (s *Store) row(c cursor, p span) (Row, bool) {
 	key := c.key()
-	if s.spec.Kind == Window && !p.has(rowStart(key)) {
+	if s.spec.Kind.windowed() && !p.has(s.spec.Kind.start(key)) {
 		return Row{}, false
 	}
 	value, time, ok := c.row()
@@ -180,8 +183,9 @@ func (s *Store) byTime(c cursor, p span) ([]Row, error) {
 		rows = append(rows, r)
 		return true
 	})
+	times := timeLen + s.spec.Kind.tail()
 	slices.SortStableFunc(rows, func(a, b Row) int { // they come by key
-		return bytes.Compare(a.Key[len(a.Key)-timeLen:], b.Key[len(b.Key)-timeLen:])
+		return bytes.Compare(a.Key[len(a.Key)-times:], b.Key[len(b.Key)-times:])
 	})
 	return rows, err
 }
@@ -191,7 +195,7 @@ func (s *Store) bucketSpans(p span) []span {
 	g := s.engine.(*segments)
 	ids := g.ids()
 	for i := range s.dirty.entries {
-		ids[g.id(rowStart(s.dirty.key(int32(i))))] = true
+		ids[g.id(g.kind.start(s.dirty.key(int32(i))))] = true
 	}
 	var spans []span
 	for _, id := range slices.Sorted(maps.Keys(ids)) {

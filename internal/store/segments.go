@@ -35,10 +35,12 @@ import (
 // its memory fills. The others are flushed here when they lag (see checkpoint), so that
 // no more than about twice lagBytes and four write buffers are to be read again.
 type segments struct {
+	kind     Kind
 	dir      string // empty: in memory
 	origin   string
+	layout   string
 	res      *Resources
-	interval int64
+	interval int64 // milliseconds of a bucket
 
 	list  []*segment // by id
 	last  *segment   // that the last row went to
@@ -70,16 +72,22 @@ const (
 )
 
 // openSegments opens the segments that the manifest lists.
-func openSegments(dir string, retention int64, m *manifest, res *Resources) (*segments, error) {
-	s := &segments{dir: dir, origin: m.origin, res: res, interval: max(retention/3, minInterval), at: m.base, lag: lagBytes}
+func openSegments(dir string, spec Spec, m *manifest, res *Resources) (*segments, error) {
+	s := &segments{
+		kind: spec.Kind, dir: dir, origin: m.origin, layout: m.layout, res: res,
+		interval: interval(spec.Retention), at: m.base, lag: lagBytes,
+	}
 	if err := s.open(m.segments); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	if err := s.expire(horizon(s.at.top, retention)); err != nil {
+	if err := s.expire(horizon(s.at.top, spec.Retention)); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
 }
+
+// interval is how long a bucket is: four are alive at a time.
+func interval(retention int64) int64 { return max(retention/3, minInterval) }
 
 func (s *segments) open(states []segmentState) error {
 	if s.dir != "" {
@@ -89,10 +97,10 @@ func (s *segments) open(states []segmentState) error {
 	}
 	for i, state := range states {
 		g := &segment{segmentState: state}
+		s.list = append(s.list, g)
 		if err := s.openSegment(g, i < len(states)-1); err != nil {
 			return err
 		}
-		s.list = append(s.list, g)
 		if g.db.at.offset < g.durable {
 			return corrupt(fmt.Errorf("segment %d is at offset %d, and was at %d before", g.id, g.db.at.offset, g.durable))
 		}
@@ -142,11 +150,11 @@ func (s *segments) openSegment(g *segment, small bool) (err error) {
 			return nil
 		}
 	}
-	return g.buildBloom()
+	return g.buildBloom(s.kind)
 }
 
 // buildBloom fills the filter from the rows of the database.
-func (g *segment) buildBloom() error {
+func (g *segment) buildBloom(kind Kind) error {
 	g.bloom = &bloom{}
 	rows := g.db.cursor(allRows)
 	defer rows.close()
@@ -155,7 +163,7 @@ func (g *segment) buildBloom() error {
 		if !ok || err != nil {
 			return err
 		}
-		g.bloom.add(rowInner(rows.key()))
+		g.bloom.add(kind.inner(rows.key()))
 	}
 }
 
@@ -215,6 +223,7 @@ func (s *segments) find(id int64) *segment {
 	return nil
 }
 
+// create makes a segment. When that fails the engine is of no use but to be closed.
 func (s *segments) create(id int64) (*segment, error) {
 	g := &segment{segmentState: segmentState{id: id, complete: s.at.offset, durable: -1}}
 	i, _ := slices.BinarySearchFunc(s.list, id, func(g *segment, id int64) int {
@@ -226,7 +235,6 @@ func (s *segments) create(id int64) (*segment, error) {
 		err = s.openSegment(g, i < len(s.list)-1)
 	}
 	if err != nil {
-		s.list = slices.Delete(s.list, i, i+1)
 		return nil, fmt.Errorf("create segment %d: %w", id, err)
 	}
 	s.last = g
@@ -236,8 +244,8 @@ func (s *segments) create(id int64) (*segment, error) {
 func (s *segments) position() position { return s.at }
 
 func (s *segments) get(key []byte) (value []byte, time int64, ok bool, err error) {
-	g := s.find(s.id(rowStart(key)))
-	if g == nil || !g.bloom.has(rowInner(key)) {
+	g := s.find(s.id(s.kind.start(key)))
+	if g == nil || !g.bloom.has(s.kind.inner(key)) {
 		return nil, 0, false, nil
 	}
 	return g.db.get(key)
@@ -258,20 +266,20 @@ func (s *segments) scan(q span) ([]cursor, error) {
 }
 
 func (s *segments) put(key, value []byte, time int64) (err error) {
-	id := s.id(rowStart(key))
+	id := s.id(s.kind.start(key))
 	g := s.find(id)
 	if g == nil {
 		if g, err = s.create(id); err != nil {
 			return err
 		}
 	}
-	g.bloom.add(rowInner(key))
+	g.bloom.add(s.kind.inner(key))
 	g.wrote(len(key) + len(value))
 	return g.db.put(key, value, time)
 }
 
 func (s *segments) remove(key []byte) error {
-	g := s.find(s.id(rowStart(key)))
+	g := s.find(s.id(s.kind.start(key)))
 	if g == nil {
 		return nil
 	}
@@ -308,7 +316,7 @@ func (s *segments) maintain(horizon int64) error {
 	for _, g := range s.list {
 		written += g.recent
 	}
-	if written < s.lag {
+	if written < s.lag || s.dir == "" {
 		return nil
 	}
 	return s.checkpoint(written)
@@ -342,10 +350,12 @@ func (s *segments) settle(g *segment) error {
 		g.durable = g.db.at.offset
 	}
 	g.complete = s.at.offset
-	if g.small || g == s.list[len(s.list)-1] || s.dir == "" {
+	if g.small || g == s.list[len(s.list)-1] {
 		return nil
 	}
-	if err := g.db.close(); err != nil {
+	db := g.db
+	g.db = nil
+	if err := db.close(); err != nil {
 		return err
 	}
 	return s.openSegment(g, true)
@@ -355,7 +365,7 @@ func (s *segments) writeManifest() error {
 	if s.dir == "" {
 		return nil
 	}
-	m := manifest{origin: s.origin, base: s.at}
+	m := manifest{origin: s.origin, layout: s.layout, base: s.at}
 	for _, g := range s.list {
 		m.segments = append(m.segments, g.segmentState)
 	}
@@ -372,19 +382,20 @@ func (s *segments) expire(horizon int64) error {
 	if n == 0 {
 		return nil
 	}
-	dropped := slices.Clone(s.list[:n])
-	s.list = slices.Delete(s.list, 0, n)
-	s.last = nil
+	before := s.list
+	s.list, s.last = slices.Clone(before[n:]), nil
 	// First the manifest: a segment that it lists must exist.
 	if err := s.writeManifest(); err != nil {
+		s.list = before
 		return err
 	}
-	for _, g := range dropped {
+	var errs []error
+	for _, g := range before[:n] {
 		if err := s.drop(g); err != nil {
-			return fmt.Errorf("drop segment %d: %w", g.id, err)
+			errs = append(errs, fmt.Errorf("drop segment %d: %w", g.id, err))
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (s *segments) drop(g *segment) error {

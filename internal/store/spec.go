@@ -18,6 +18,7 @@ const (
 	Versioned
 )
 
+// String is the kind in words.
 func (k Kind) String() string {
 	switch k {
 	case KeyValue:
@@ -26,6 +27,10 @@ func (k Kind) String() string {
 		return "window"
 	case Versioned:
 		return "versioned"
+	case Session:
+		return "session"
+	case List:
+		return "list"
 	}
 	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
@@ -43,9 +48,9 @@ func (s Spec) check() error {
 	switch {
 	case s.Name == "":
 		return fmt.Errorf("store: a store needs a name")
-	case s.Kind > Versioned:
+	case s.Kind > List:
 		return fmt.Errorf("store: %q has the unknown kind %d", s.Name, s.Kind)
-	case s.Kind == Window && s.Retention <= 0:
+	case s.Kind.windowed() && s.Retention <= 0:
 		return fmt.Errorf("store: window store %q needs a retention above zero, has %d ms", s.Name, s.Retention)
 	case s.Kind == Versioned && s.History <= 0:
 		return fmt.Errorf("store: versioned store %q needs a history above zero, has %d ms", s.Name, s.History)

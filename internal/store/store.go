@@ -39,7 +39,7 @@ func newStore(dir string, s Spec, r *Resources) *Store {
 	h := &hashing{seed: maphash.MakeSeed()}
 	return &Store{
 		spec: s, dir: dir, res: r, hashing: h,
-		dirty: newDirty(h, s.Kind == Window),
+		dirty: newDirty(h, s.Kind),
 		top:   noTime, markedTop: noTime, swept: noTime, restored: -1,
 	}
 }
@@ -58,7 +58,7 @@ func (s *Store) tagged(tag byte, key []byte) []byte {
 // horizon is the newest time that is out of reach.
 func (s *Store) horizon() int64 {
 	switch s.spec.Kind {
-	case Window:
+	case Window, Session, List:
 		return horizon(s.top, s.spec.Retention)
 	case Versioned:
 		return horizon(s.top, s.spec.History)
@@ -74,8 +74,8 @@ func (s *Store) visible(start int64) bool {
 
 // checkKey refuses keys that are none of a window store.
 func (s *Store) checkKey(key []byte) error {
-	if s.spec.Kind == Window && !isWindowKey(key) {
-		return fmt.Errorf("store: %x is no key of window store %q: make it with AppendWindowKey", key, s.spec.Name)
+	if !s.spec.Kind.isKey(key) {
+		return fmt.Errorf("store: %x is no key of %v store %q: make it with AppendWindowKey, or as its kind asks", key, s.spec.Kind, s.spec.Name)
 	}
 	return nil
 }
@@ -92,7 +92,7 @@ func (s *Store) Get(key []byte) (Row, bool, error) {
 	if err := s.checkKey(key); err != nil {
 		return Row{}, false, err
 	}
-	if s.spec.Kind == Window && !s.visible(rowStart(key)) {
+	if s.spec.Kind.windowed() && !s.visible(s.spec.Kind.start(key)) {
 		return Row{}, false, nil
 	}
 	value, time, ok, err := s.get(s.tagged(tagRow, key))
@@ -135,8 +135,8 @@ func (s *Store) Put(key, value []byte, time int64) (dropped bool, err error) {
 	if err := s.checkKey(key); err != nil {
 		return false, err
 	}
-	if s.spec.Kind == Window {
-		start := rowStart(key)
+	if s.spec.Kind.windowed() {
+		start := s.spec.Kind.start(key)
 		if !s.visible(start) {
 			return true, nil
 		}
@@ -235,7 +235,7 @@ func (s *Store) Close() (err error) {
 	if errors.Is(s.dead, errClosed) {
 		return nil
 	}
-	if s.dead == nil {
+	if s.dead == nil && !s.spec.InMemory {
 		err = s.Flush()
 	}
 	if cerr := s.engine.close(); cerr != nil {
@@ -263,5 +263,5 @@ func (s *Store) Destroy() error {
 // end lets go of the memory.
 func (s *Store) end() {
 	s.dead = s.fail("use", errClosed)
-	s.dirty, s.cache, s.sorted, s.keys = newDirty(s.hashing, false), nil, nil, nil
+	s.dirty, s.cache, s.sorted, s.keys = newDirty(s.hashing, KeyValue), nil, nil, nil
 }

@@ -111,6 +111,37 @@ func TestOpenTwice(t *testing.T) {
 	require.True(t, ok && err == nil, "the open store is as it was")
 }
 
+// Another retention means other buckets, where rows would not be found.
+func TestOpenWithAnotherSpec(t *testing.T) {
+	dir := t.TempDir()
+	for _, spec := range []Spec{
+		{Name: "x"},
+		{Name: "x", Kind: Window, Retention: 180_000},
+		{Name: "x", Kind: Window, Retention: 1_800_000},
+		{Name: "x", Kind: Session, Retention: 1_800_000},
+		{Name: "x", Kind: Versioned, History: 5},
+		{Name: "x"},
+	} {
+		s := openTest(t, dir, spec)
+		require.EqualValues(t, -1, s.Offset(), "%+v", spec)
+		require.Empty(t, collect(t, s.Scan(all)))
+		require.NoError(t, s.Commit(5))
+		require.NoError(t, s.Close())
+		s = openTest(t, dir, spec)
+		require.EqualValues(t, 5, s.Offset(), "%+v", spec)
+		require.NoError(t, s.Close())
+	}
+}
+
+func TestAbortEndsARestore(t *testing.T) {
+	s := openTest(t, t.TempDir(), Spec{Name: "rows"})
+	require.NoError(t, s.Restore([]kafka.Record{{Key: []byte("a"), Value: []byte("1")}}, 5))
+	s.Abort()
+	require.NoError(t, s.FinishRestore())
+	require.EqualValues(t, -1, s.Offset())
+	require.Empty(t, collect(t, s.Scan(all)))
+}
+
 func TestSpecIsChecked(t *testing.T) {
 	for want, s := range map[string]Spec{
 		"needs a name":      {},
@@ -149,7 +180,7 @@ func TestMisuse(t *testing.T) {
 
 func TestRestoreRefusesDuplicatesOfJavaStores(t *testing.T) {
 	s := openTest(t, t.TempDir(), Spec{Name: "windows", Kind: Window, Retention: 1})
-	key := appendChangelogWindowKey(nil, []byte("key"), 5)
+	key := appendChangelogWindowKey(nil, []byte("key"), 5, 0)
 	key[len(key)-1] = 1
 	require.ErrorContains(t, s.Restore([]kafka.Record{{Key: key}}, 1), "keeps duplicates")
 }
@@ -247,7 +278,7 @@ func TestChangelogSlicesStay(t *testing.T) {
 	}
 	require.Len(t, keys, 3000)
 	for n, k := range keys {
-		key, start, err := splitChangelogWindowKey(k)
+		key, start, _, err := splitChangelogWindowKey(k)
 		require.NoError(t, err)
 		require.Equal(t, fmt.Sprint(n/1000), string(key))
 		require.EqualValues(t, n%1000, start)
@@ -282,6 +313,10 @@ func TestLen(t *testing.T) {
 					_, _, err = s.PutVersion(key, key, 1)
 				case Window:
 					_, err = s.Put(AppendWindowKey(nil, key, 1), key, 1)
+				case Session:
+					_, err = s.Put(AppendSessionKey(nil, key, 1, 1), key, 1)
+				case List:
+					_, err = s.Put(AppendListKey(nil, key, 1, 0), key, 1)
 				default:
 					_, err = s.Put(key, key, 1)
 				}

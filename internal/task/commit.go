@@ -10,6 +10,24 @@ import (
 	"github.com/seed-df18afd4/streams/internal/plan"
 )
 
+// Flush sends what waits in the record cache. It comes before the last Output of a commit.
+// What fails belongs to no record, and leaves the task broken.
+func (t *Task) Flush() (err error) {
+	if t.ctx.Cache == nil {
+		return nil
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = panicked(r)
+		}
+		if err != nil {
+			err = &Error{Task: t.c.ID, Node: t.c.Plan.Nodes[t.ctx.Node].String(), Err: err, Broken: true}
+		}
+	}()
+	t.ctx.Record.Input = -1
+	return t.ctx.Cache.Flush()
+}
+
 // Output is what the task sent and nobody has taken yet, in order. The bytes of its
 // records stay as they are until Committed.
 func (t *Task) Output() []plan.Out { return t.ctx.Out.Records }
@@ -115,7 +133,9 @@ const metadataVersion = 2
 func encodeMetadata(m metadata) string {
 	b := []byte{metadataVersion}
 	b = binary.BigEndian.AppendUint64(b, uint64(m.partition))
-	b = binary.BigEndian.AppendUint32(b, uint32(len(m.clocks)))
+	if len(m.clocks) > 0 {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(m.clocks)))
+	}
 	for _, k := range slices.Sorted(maps.Keys(m.clocks)) {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(k)))
 		b = append(b, k...)

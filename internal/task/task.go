@@ -27,6 +27,7 @@ type Config struct {
 	Positions    []kafka.Offset // by input slot: where to begin, and what was committed beside it
 	Context      context.Context
 	Wall         int64 // ms
+	CacheBytes   int   // of the record cache; 0: none, every change is sent at once
 	MaxIdle      int64 // ms to wait for an input that is empty, and known to be so, before others go on
 
 	// Release gives a batch back when its records are processed.
@@ -53,6 +54,7 @@ type Error struct {
 	Record    kafka.Record // as it was read
 	Node      string
 	Err       error
+	Broken    bool // what was processed since the last commit is incomplete and must not be committed
 }
 
 func (e *Error) Error() string {
@@ -70,6 +72,9 @@ func New(c Config) (*Task, error) {
 	t.ctx = &plan.Context{
 		Task: c.ID, Context: c.Context, Stores: c.Stores, Globals: c.Globals, Partitions: c.Partitions, PartitionsOf: c.PartitionsOf,
 		StreamTime: -1, WallTime: c.Wall,
+	}
+	if c.CacheBytes > 0 {
+		t.ctx.Cache = &plan.Cache{Limit: c.CacheBytes}
 	}
 	for _, in := range c.Inputs {
 		t.ctx.Topics = append(t.ctx.Topics, in.Topic)
@@ -208,12 +213,18 @@ func (t *Task) step() (bool, error) {
 		in.time = in.headTime
 	}
 	t.taken(slot)
+	if ctx.Cache != nil && ctx.Cache.Full() {
+		return true, t.Flush()
+	}
 	return true, nil
 }
 
 // bad asks what to do about the failure of the record, or schedule, in hand. Its effects
 // are undone first.
 func (t *Task) bad(cause error) error {
+	if e := (*Error)(nil); errors.As(cause, &e) {
+		return e // of a flush, which belongs to no record
+	}
 	ctx := t.ctx
 	ctx.Undo()
 	e := &Error{Task: t.c.ID, Node: t.c.Plan.Nodes[ctx.Node].String(), Err: cause}

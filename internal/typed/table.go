@@ -110,6 +110,16 @@ func (t *Table[K, V]) Load(k K) (v V, ms int64, ok bool, err error) {
 	return v, r.Time, true, nil
 }
 
+// Has says whether there is a row.
+func (t *Table[K, V]) Has(k K) (bool, error) {
+	key, err := t.rowKey(k)
+	if err != nil {
+		return false, err
+	}
+	_, ok, err := t.s.Get(key)
+	return ok, err
+}
+
 // LoadAt is Load as of a time, where the store has History.
 func (t *Table[K, V]) LoadAt(k K, at int64) (v V, ms int64, ok bool, err error) {
 	if t.kind != store.Versioned {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/seed-df18afd4/streams/internal/broker"
 	"github.com/seed-df18afd4/streams/internal/kafka"
+	"github.com/seed-df18afd4/streams/internal/store"
+	"github.com/seed-df18afd4/streams/internal/task"
 )
 
 // commit makes durable what the worker's tasks have done since the last one, all of it or
@@ -43,6 +45,12 @@ func (w *Worker) commitAs(member broker.Member) error {
 	for _, e := range w.order {
 		if !e.task.Changed() {
 			continue
+		}
+		if err := e.task.Flush(); err != nil {
+			return err
+		}
+		if err := w.send(e); err != nil {
+			return err
 		}
 		if err := w.sendChangelog(e); err != nil {
 			return err
@@ -98,8 +106,7 @@ func (w *Worker) sendChangelog(e *entry) error {
 // committed. Their stores stay, without what was not committed, and catch up with their
 // changelogs.
 func (w *Worker) failed(cause error) error {
-	var large *broker.RecordTooLargeError
-	if errors.As(cause, &large) {
+	if hopeless(cause) {
 		return cause
 	}
 	if w.failures++; w.failures > maxFailures {
@@ -120,6 +127,14 @@ func (w *Worker) failed(cause error) error {
 		w.start(e)
 	}
 	return nil
+}
+
+// hopeless says that doing it again would fail again.
+func hopeless(cause error) bool {
+	var large *broker.RecordTooLargeError
+	var corrupt *store.CorruptError
+	var bad *task.Error
+	return errors.As(cause, &large) || errors.As(cause, &bad) && !errors.As(cause, &corrupt)
 }
 
 // renew makes the producer usable again, or replaces it.

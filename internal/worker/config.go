@@ -21,6 +21,7 @@ type Config struct {
 	Workers        int
 	CommitInterval time.Duration
 	MaxTaskIdle    time.Duration
+	CacheBytes     int // of the record cache of a task; 0: none
 	MaxUncommitted int // bytes of a worker's tasks: more makes a commit early
 	Session        time.Duration
 	Heartbeat      time.Duration

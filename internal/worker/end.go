@@ -92,7 +92,7 @@ func (w *Worker) release(e *entry) {
 func (w *Worker) stop(cause error) error {
 	var bad *task.Error
 	var err error
-	if cause == nil || errors.As(cause, &bad) {
+	if cause == nil || errors.As(cause, &bad) && !bad.Broken {
 		err = w.lastCommit()
 	}
 	for _, e := range w.tasks {

@@ -34,7 +34,7 @@ func (l *Layout) CreateTopics(ctx context.Context, c *broker.Client) error {
 	if len(names) == 0 {
 		return nil
 	}
-	found, err := c.Topics(ctx, names...)
+	found, err := existing(ctx, c, names...)
 	if err != nil {
 		return err
 	}
@@ -44,12 +44,31 @@ func (l *Layout) CreateTopics(ctx context.Context, c *broker.Client) error {
 	return nil
 }
 
+// existing describes topics that exist. One that was made a moment ago, here or by another
+// instance, may not be known to every broker yet.
+func existing(ctx context.Context, c *broker.Client, names ...string) (map[string]broker.Topic, error) {
+	for try := 1; ; try++ {
+		found, err := c.Topics(ctx, names...)
+		if err != nil || len(found) == len(names) {
+			return found, err
+		}
+		if try == 50 {
+			return nil, fmt.Errorf("of the application's topics %s the cluster describes only %d, though all exist: start again when its brokers agree", strings.Join(names, ", "), len(found))
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 func createTopic(ctx context.Context, c *broker.Client, t internalTopic) error {
 	err := c.CreateTopic(ctx, t.TopicSpec)
 	if !errors.Is(err, broker.ErrTopicExists) {
 		return err
 	}
-	found, err := c.Topics(ctx, t.Name)
+	found, err := existing(ctx, c, t.Name)
 	if err != nil {
 		return err
 	}

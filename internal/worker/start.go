@@ -185,7 +185,9 @@ func (w *Worker) sourceStart(ctx context.Context, p kafka.Partition, from int64)
 func (w *Worker) replay(e *entry, all []changelog.Restore) error {
 	begun, said := time.Now(), time.Now()
 	var last changelog.Progress
-	err := changelog.Run(e.ctx, w.c.Client, changelog.Options{ReadCommitted: w.c.ExactlyOnce, Progress: func(p changelog.Progress) {
+	// Committed rows only, also with AtLeastOnce: before the guarantee changed, the
+	// application may have left rows behind that were aborted.
+	err := changelog.Run(e.ctx, w.c.Client, changelog.Options{ReadCommitted: true, Progress: func(p changelog.Progress) {
 		last = p
 		if time.Since(said) < 3*time.Second {
 			return
@@ -243,7 +245,7 @@ func (w *Worker) begin(e *entry, positions []kafka.Offset) (err error) {
 	}
 	e.task, err = task.New(task.Config{
 		ID: e.id, Plan: sub, Inputs: e.inputs, Stores: e.stores, Globals: w.globals, Partitions: partitions, PartitionsOf: w.partitionsOf, Positions: positions,
-		Context: e.ctx, Wall: w.now.UnixMilli(), MaxIdle: w.c.MaxTaskIdle.Milliseconds(),
+		Context: e.ctx, Wall: w.now.UnixMilli(), MaxIdle: w.c.MaxTaskIdle.Milliseconds(), CacheBytes: w.c.CacheBytes,
 		Release: func(slot int, b kafka.Batch) { e.subs[slot].Done(b) },
 		OnBad:   w.c.OnBad,
 	})

@@ -5,6 +5,7 @@ package e2e
 import (
 	"encoding/binary"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -46,7 +47,11 @@ func eachOwn(t *testing.T, f func(t *testing.T, k *kafka)) {
 
 // each runs f on the embedded broker and on the shared Kafka, with a name for its topics.
 func each(t *testing.T, f func(t *testing.T, k *kafka, name string)) {
-	kafkatest.Each(t, func(t *testing.T, brokers []string) { f(t, connect(t, brokers), kafkatest.Topic(t)) })
+	kafkatest.Each(t, func(t *testing.T, brokers []string) {
+		k := connect(t, brokers)
+		k.embedded = strings.HasSuffix(t.Name(), "/embedded")
+		f(t, k, kafkatest.Topic(t))
+	})
 }
 
 // kafka is a Kafka, looked at by sarama's own clients: what the tests count does not
@@ -76,6 +81,7 @@ func clientConfig() *sarama.Config {
 	c.Consumer.Return.Errors = true
 	c.Producer.Idempotent = true
 	c.Producer.RequiredAcks = sarama.WaitForAll
+	c.Producer.Retry.Max, c.Metadata.Retry.Max = 100, 100 // a busy machine may keep a broker waiting
 	c.Producer.Return.Successes = true
 	c.Producer.Partitioner = sarama.NewMurmur2Partitioner
 	c.Net.MaxOpenRequests = 1
@@ -152,8 +158,11 @@ func (k *kafka) follow(topic string, handle func(*sarama.ConsumerMessage)) *tail
 		consumer.Close()
 	})
 	for _, p := range ps {
-		pc, err := consumer.ConsumePartition(topic, p, sarama.OffsetOldest)
-		require.NoError(k.t, err)
+		var pc sarama.PartitionConsumer
+		await(k.t, patience, func() bool { // a topic that was just made may have no leader yet
+			pc, err = consumer.ConsumePartition(topic, p, sarama.OffsetOldest)
+			return err == nil
+		}, "%s/%d is read", topic, p)
 		wg.Go(func() {
 			defer pc.Close()
 			for {

@@ -104,11 +104,6 @@ func (l *lunch) check() {
 		p.wait(patience)
 	}
 	l.texts.finish()
-	for p := range int32(4) {
-		lo, _ := l.client.GetOffset("lunch-abroad-paid-changelog", p, sarama.OffsetOldest)
-		hi, _ := l.client.GetOffset("lunch-abroad-paid-changelog", p, sarama.OffsetNewest)
-		l.t.Log("DEBUG", p, lo, hi)
-	}
 	again := 0
 	for id, n := range l.told {
 		if !l.paid[id] {
@@ -147,8 +142,10 @@ func (l *lunch) checkReader(p *process) {
 }
 
 func TestLunchAbroad(t *testing.T) {
+	t.Parallel()
 	for _, g := range []streams.Guarantee{streams.ExactlyOnce, streams.AtLeastOnce} {
 		t.Run(g.String(), func(t *testing.T) {
+			t.Parallel()
 			eachOwn(t, func(t *testing.T, k *kafka) {
 				l := newLunch(k, 20_000, g)
 				l.runBoth()
@@ -181,6 +178,7 @@ func (c kill) String() string {
 var kills = []kill{{[]int{0}, false}, {[]int{1}, true}, {[]int{0, 1}, false}}
 
 func TestLunchAbroadKilled(t *testing.T) {
+	t.Parallel()
 	eachOwn(t, func(t *testing.T, k *kafka) {
 		payments := 40_000
 		if !k.embedded && !raceDetector && !testing.Short() {

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/seed-df18afd4/streams/kstream"
+	"github.com/seed-df18afd4/streams/serde"
+	"github.com/seed-df18afd4/streams/state"
+	"github.com/seed-df18afd4/streams/topology"
+)
+
+var kept = state.Store[int64, []byte]{Name: "rows", Key: serde.Int64, Value: serde.Bytes}
+
+// restoreInput is a topic without records and, full, the changelog of the store: a topic
+// whose name the application's id and the store's make up. So the id is always the same.
+func restoreInput(n int) []input {
+	return []input{
+		{topic: restoreID(n)},
+		numbered(restoreID(n)+"-"+kept.Name+"-changelog", n, compacted),
+	}
+}
+
+func restoreID(n int) string { return fmt.Sprintf("bench-restore-%d", n) }
+
+// restore starts an application that has rows in its changelog and none on its disk, and
+// measures until it is ready.
+func restore(ctx context.Context, b *bench, inputs []input) (s sample, err error) {
+	id, changelog := inputs[0].topic, inputs[1]
+	builder := topology.NewBuilder()
+	last := func(_, v []byte) []byte { return v }
+	kstream.Reduce(kstream.GroupByKey(kstream.From(builder, numbers(id))), last, kept)
+	i, err := b.newInstance(builder, id)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, i.remove()) }()
+	defer func() { err = errors.Join(err, b.dropGroup(id)) }()
+	m := newMeter()
+	ctx = i.start(ctx)
+	select {
+	case <-i.app.Ready():
+		s = m.sample(changelog.records)
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if err = i.stop(err); err != nil {
+		return s, err
+	}
+	stored, err := i.stored()
+	if want := int64(changelog.records) * valueSize; err == nil && stored < want {
+		err = fmt.Errorf("has %d bytes on disk after it, and should have %d at least", stored, want)
+	}
+	return s, err
+}
