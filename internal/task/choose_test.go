@@ -53,7 +53,7 @@ func TestWaitsForAnInputThatIsNotKnown(t *testing.T) {
 func TestWaitsMaxIdleForAnEmptyInput(t *testing.T) {
 	r := newRig(t, merged)
 	r.maxIdle = 100
-	r.open()
+	require.NoError(t, r.open())
 	r.run()
 	r.send("a", record("a", "1", 10))
 	require.Empty(t, r.sent())
@@ -74,7 +74,7 @@ func TestWaitsMaxIdleForAnEmptyInput(t *testing.T) {
 func TestGoesOnWithoutATopicThatHasNoSuchPartition(t *testing.T) {
 	r := newRig(t, merged)
 	r.plan.Sources[1].Name = ""
-	r.open()
+	require.NoError(t, r.open())
 	r.add("a", 0, record("a", "1", 10))
 	_, err := r.Run(0, 100)
 	require.NoError(t, err)

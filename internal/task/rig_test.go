@@ -55,6 +55,18 @@ func start(t *testing.T, build func(*topology.Builder)) *rig {
 
 func newRig(t *testing.T, build func(*topology.Builder)) *rig {
 	t.Helper()
+	r := stopped(t, build)
+	require.NoError(t, r.open())
+	t.Cleanup(func() {
+		require.Empty(t, r.Close())
+		require.Equal(t, r.given, r.back, "batches that were given back")
+	})
+	return r
+}
+
+// stopped opens the stores of a task, and not the task.
+func stopped(t *testing.T, build func(*topology.Builder)) *rig {
+	t.Helper()
 	b := topology.NewBuilder()
 	build(b)
 	topo, err := b.Build()
@@ -68,25 +80,13 @@ func newRig(t *testing.T, build func(*topology.Builder)) *rig {
 		open, err := store.Open("", s.Spec, "", resources)
 		require.NoError(t, err)
 		r.stores = append(r.stores, open)
+		t.Cleanup(func() { require.NoError(t, open.Destroy()) })
 	}
-	r.open()
-	t.Cleanup(func() {
-		require.Empty(t, r.Close())
-		require.Equal(t, r.given, r.back, "batches that were given back")
-		for _, s := range r.stores {
-			require.NoError(t, s.Destroy())
-		}
-	})
 	return r
 }
 
 // open makes the task, where the committed offsets are.
-func (r *rig) open() {
-	r.t.Helper()
-	require.NoError(r.t, r.tryOpen())
-}
-
-func (r *rig) tryOpen() (err error) {
+func (r *rig) open() (err error) {
 	var inputs []kafka.Partition
 	var positions []kafka.Offset
 	for _, s := range r.plan.Sources {
@@ -113,7 +113,7 @@ func (r *rig) tryOpen() (err error) {
 func (r *rig) restart() {
 	r.t.Helper()
 	require.Empty(r.t, r.Close())
-	r.open()
+	require.NoError(r.t, r.open())
 	clear(r.known)
 	for _, s := range r.plan.Sources {
 		r.next[s.In("app")] = r.offsets[kafka.Partition{Topic: s.In("app")}].At

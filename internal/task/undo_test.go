@@ -1,0 +1,164 @@
+package task_test
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/seed-df18afd4/streams/internal/kafka"
+	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/kstream"
+	"github.com/seed-df18afd4/streams/serde"
+	"github.com/seed-df18afd4/streams/state"
+	"github.com/seed-df18afd4/streams/topology"
+	"github.com/seed-df18afd4/streams/window"
+	"github.com/stretchr/testify/require"
+)
+
+var (
+	tens = window.Tumbling{Size: 10 * time.Millisecond}
+
+	windows = state.Store[window.Key[string], int64]{Name: "windows", Key: window.Keys(serde.String, tens), Value: serde.Int64, Retention: time.Second}
+	rows    = state.Store[string, string]{Name: "rows", Key: serde.String, Value: serde.String}
+	past    = state.Store[string, string]{Name: "past", Key: serde.String, Value: serde.String, History: time.Second}
+)
+
+// messy does all that a record can do, and then fails if the record is bad, or panics.
+func messy(b *topology.Builder) {
+	in := kstream.From(b, text("in"))
+	counts := kstream.Count(kstream.WindowedBy(kstream.GroupByKey(in), tens), windows)
+	kstream.To(kstream.SelectKey(kstream.Updates(counts), func(k window.Key[string], _ int64) string { return k.Key }), numbers("counts"))
+	last := kstream.ProcessValues(in, "mess", func(c *topology.Context[string, string]) (topology.Processor[string, string], error) {
+		row, err := topology.Open(c, rows)
+		if err != nil {
+			return nil, err
+		}
+		old, err := topology.Open(c, past)
+		return func(r topology.Record[string, string]) error {
+			before, _, err := row.Get(r.Key)
+			err = errors.Join(err, row.Put(r.Key, r.Value), row.Put("other", r.Value), old.Put(r.Key, r.Value))
+			c.Schedule(time.Millisecond, topology.WallClock, func(time.Time) error {
+				return row.Put("scheduled by "+r.Value, "")
+			})
+			c.Commit()
+			return errors.Join(err, c.Emit(topology.Record[string, string]{Value: fmt.Sprintf("%s after %q at %d", r.Value, before, c.StreamTime().UnixMilli())}))
+		}, err
+	}, rows, past)
+	kstream.To(last, text("last"))
+	kstream.ProcessValues(in, "fail", func(*topology.Context[string, string]) (topology.Processor[string, string], error) {
+		return func(r topology.Record[string, string]) error {
+			switch r.Value {
+			case "bad":
+				return errors.New("it is bad")
+			case "panic":
+				panic("it is bad")
+			}
+			return nil
+		}, nil
+	})
+}
+
+// A bad record that is left out leaves nothing but a count: with it or without it, all is
+// the same.
+func TestABadRecordLeavesNothing(t *testing.T) {
+	for _, bad := range []string{"bad", "panic"} {
+		t.Run(bad, func(t *testing.T) {
+			with, without := start(t, messy), start(t, messy)
+			with.skip = true
+			for i, v := range []string{"one", bad, "two", bad, bad, "three"} {
+				ms := int64(10 + 3*i)
+				if v == bad {
+					ms = 100 // it would make the next ones late
+				} else {
+					without.send("in", record("k", v, ms))
+				}
+				with.send("in", record("k", v, ms))
+			}
+			require.Equal(t, []string{
+				"counts k=1@10", `last k=one after "" at 10@10`,
+				"counts k=2@16", `last k=two after "one" at 16@16`,
+				"counts k=1@25", `last k=three after "two" at 25@25`,
+			}, without.sent())
+			require.Len(t, with.bad, 3)
+			require.Equal(t, map[plan.Drop]int64{plan.BadRecord: 3}, with.Dropped())
+			require.Empty(t, without.Dropped())
+
+			with.advance(time.Millisecond)
+			without.advance(time.Millisecond)
+			changes := without.commit()
+			require.Contains(t, changes, "rows scheduled by three=@1")
+			require.Equal(t, changes, with.commit(), "what goes to changelogs, with what was scheduled")
+			in := kafka.Partition{Topic: "in"}
+			require.Equal(t, int64(6), with.offsets[in].At, "the bad records are passed")
+			require.Equal(t, int64(3), without.offsets[in].At)
+			require.Equal(t, without.offsets[in].Metadata, with.offsets[in].Metadata, "the times of the partition and of operators")
+		})
+	}
+}
+
+// A record between two bad ones of one batch is not undone with them.
+func TestOnlyTheBadRecordIsUndone(t *testing.T) {
+	r := start(t, messy)
+	r.skip = true
+	r.add("in", 0, record("k", "bad", 10), record("k", "one", 10), record("k", "bad", 10))
+	r.run()
+	require.Equal(t, []string{"counts k=1@10", `last k=one after "" at 10@10`}, r.sent())
+	require.Equal(t, []string{"past k=one@10", "rows k=one@10", "rows other=one@10"}, r.commit()[:3])
+}
+
+// What stops the task names the record; and the record is still there to be tried again.
+func TestAFailureNamesTheRecord(t *testing.T) {
+	r := start(t, messy)
+	r.send("in", record("k", "one", 10))
+	r.sent()
+	r.add("in", 0, record("k", "bad", 11))
+	err := r.try()
+	require.ErrorContains(t, err, "task 0_0: record at in/0 offset 1, node fail-")
+	require.ErrorContains(t, err, " at undo_test.go:")
+	require.ErrorContains(t, err, ": it is bad")
+	require.Equal(t, kafka.Record{Key: []byte("k"), Value: []byte("bad"), Time: 11, Offset: 1}, r.bad[0].Record)
+	require.Empty(t, r.sent())
+	require.Equal(t, int64(1), r.Offsets()[kafka.Partition{Topic: "in"}].At)
+
+	r.skip = true
+	r.send("in", record("k", "two", 12))
+	require.Len(t, r.bad, 2, "it was tried once more")
+	require.Equal(t, []string{"counts k=2@12", `last k=two after "one" at 12@12`}, r.sent())
+}
+
+// What cannot be decoded is bad, in the turn that its own time gives it.
+func TestARecordThatCannotBeDecoded(t *testing.T) {
+	r := start(t, func(b *topology.Builder) {
+		kstream.To(kstream.From(b, numbers("in")), numbers("out"))
+	})
+	r.skip = true
+	r.send("in", kafka.Record{Key: []byte("k"), Value: []byte("seven"), Time: 5})
+	require.Empty(t, r.sent())
+	require.ErrorContains(t, r.bad[0], "record at in/0 offset 0, node source-0 at undo_test.go:")
+	require.ErrorContains(t, r.bad[0], "decode the value: serde: Int64 takes 8 bytes, not 5")
+	require.Equal(t, []byte("seven"), r.bad[0].Record.Value)
+}
+
+// A schedule that fails stops the task, whatever is to be done with bad records.
+func TestAScheduleThatFails(t *testing.T) {
+	r := start(t, func(b *topology.Builder) {
+		out := kstream.Process(kstream.From(b, text("in")), "fail", func(c *topology.Context[string, string]) (topology.Processor[string, string], error) {
+			store, err := topology.Open(c, rows)
+			c.Schedule(time.Second, topology.WallClock, func(time.Time) error {
+				return errors.Join(store.Put("k", "v"), c.Emit(topology.Record[string, string]{Key: "k", Value: "v"}), errors.New("it is broken"))
+			})
+			return func(topology.Record[string, string]) error { return nil }, err
+		}, rows)
+		kstream.To(out, text("out"))
+	})
+	r.skip = true
+	r.wall = 1000
+	err := r.try()
+	require.ErrorContains(t, err, "task 0_0: a schedule of node fail-1 at undo_test.go:")
+	require.ErrorContains(t, err, "it is broken")
+	require.Empty(t, r.bad)
+	require.Empty(t, r.sent())
+	require.Empty(t, r.commit())
+	require.Error(t, r.try(), "it is due until it succeeds")
+}
