@@ -103,6 +103,27 @@ func TestUsersProxyIsUsed(t *testing.T) {
 	require.Equal(t, b.Addrs()[0], <-d.dialled)
 }
 
+// The socket is caught below TLS, so that what waits can be interrupted there as well.
+func TestOverTLSRecordsPassAndCloseIsPrompt(t *testing.T) {
+	direct := onEmbedded(t)
+	to := kafka.Partition{Topic: createTopic(t, direct, 1, nil)}
+	px, config := newTLSProxy(t, direct.seeds[0])
+	cfg := sarama.NewConfig()
+	cfg.Net.TLS.Enable, cfg.Net.TLS.Config = true, config
+	c, err := Dial(t.Context(), Options{Brokers: []string{px.addr}, Sarama: cfg})
+	require.NoError(t, err)
+	defer c.Close()
+	p := newProducer(t, c, ProducerOptions{TransactionalID: to.Topic})
+	add(t, p, to, "v", 3)
+	require.NoError(t, p.Commit(Member{Group: to.Topic, Generation: -1}, map[kafka.Partition]kafka.Offset{to: {At: 3}}))
+	f := newFetcher(t, c, FetchOptions{ReadCommitted: true})
+	require.Equal(t, values("v", 3), read(t, f, to, 0).to(4))
+	within(t, 40*time.Millisecond, f.Close)
+
+	_, err = Dial(t.Context(), Options{Brokers: []string{px.addr}}) // without TLS
+	require.ErrorContains(t, err, "TLS")
+}
+
 func TestCloseEndsWhatWaitsAndLeavesNothing(t *testing.T) {
 	kafkatest.Each(t, func(t *testing.T, brokers []string) {
 		before := goleak.IgnoreCurrent()

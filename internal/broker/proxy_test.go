@@ -2,10 +2,13 @@ package broker
 
 import (
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"io"
 	"math/rand/v2"
 	"net"
+	"net/http/httptest"
 	"strconv"
 	"sync"
 	"testing"
@@ -35,10 +38,25 @@ type proxy struct {
 // newProxy starts one before the broker at upstream.
 func newProxy(t testing.TB, upstream string) *proxy {
 	t.Helper()
-	px := &proxy{t: t, upstream: upstream, conns: map[net.Conn]bool{}, rng: rand.New(rand.NewPCG(1, 2))}
-	var err error
-	px.listener, err = net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
+	return startProxy(t, upstream, l)
+}
+
+// newTLSProxy starts one that speaks TLS, and returns how to speak to it.
+func newTLSProxy(t testing.TB, upstream string) (*proxy, *tls.Config) {
+	t.Helper()
+	s := httptest.NewTLSServer(nil) // for its certificate
+	s.Close()
+	roots := x509.NewCertPool()
+	roots.AddCert(s.Certificate())
+	l, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: s.TLS.Certificates})
+	require.NoError(t, err)
+	return startProxy(t, upstream, l), &tls.Config{RootCAs: roots}
+}
+
+func startProxy(t testing.TB, upstream string, l net.Listener) *proxy {
+	px := &proxy{t: t, upstream: upstream, listener: l, conns: map[net.Conn]bool{}, rng: rand.New(rand.NewPCG(1, 2))}
 	px.addr = px.listener.Addr().String()
 	px.wg.Go(px.accept)
 	t.Cleanup(px.close)

@@ -29,8 +29,9 @@ type spec struct {
 type theme map[string]spec
 
 var themes = []theme{
-	stateless, tables, tableGroups, tableJoins, aggregates, windows, sessions, finals,
-	streamTableJoins, processors, schedules, times, stores, headers,
+	stateless, tables, tableGroups, tableJoins, foreignKeys, suppressed,
+	aggregates, windows, sessions, finals, streamJoins, streamTableJoins,
+	processors, schedules, times, stores, headers,
 }
 
 // specs are those of all themes.

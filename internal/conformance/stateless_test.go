@@ -82,6 +82,9 @@ var stateless = theme{
 		kstream.To(kstream.FlatMapValues(one, func(v string) []string { return []string{v, v + "f"} }), nullKeyed("out"))
 		kstream.To(kstream.MapValues(in, func(v *string) string { return or(v, "null") + "2" }), nullKeyed("out"))
 	}},
+	"dynamic-topic": {build: func(b *topology.Builder) {
+		kstream.ToEach(withKey(b, "in"), func(r topology.Record[*string, *string]) string { return "out-" + *r.Key }, nullable(""))
+	}},
 	"repartition": {build: func(b *topology.Builder) {
 		kstream.To(repartitioned(kstream.SelectKey(kstream.From(b, nullable("in")), firstOf), nullable("by-first")), nullable("out"))
 	}},

@@ -38,6 +38,25 @@ var streamTableJoins = theme{
 	"stream-table-versioned-left": {build: func(b *topology.Builder) {
 		kstream.To(kstream.LeftJoin(kstream.From(b, plain("left")), past(b, 40*ms), dashLeft), plain("out"))
 	}},
+	"stream-table-grace": {build: func(b *topology.Builder) {
+		kstream.To(kstream.Join(reordered(b), past(b, 60*ms), dash), plain("out"))
+	}},
+	"stream-table-grace-left": {build: func(b *topology.Builder) {
+		kstream.To(kstream.LeftJoin(reordered(b), past(b, 60*ms), dashLeft), plain("out"))
+	}},
+	"stream-table-grace-jumps": {build: func(b *topology.Builder) {
+		kstream.To(kstream.Join(reordered(b), past(b, 200*ms), dash), plain("out"))
+	}},
+	"stream-global-inner": {build: func(b *topology.Builder) {
+		of := func(_, v *string) (string, bool) { return or(first(v), ""), v != nil }
+		j := kstream.JoinGlobal(kstream.From(b, nullable("left")), ktable.GlobalFrom(b, plain("right")), of, func(l *string, r string) string { return dash(*l, r) })
+		kstream.To(j, nullKeyed("out"))
+	}},
+	"stream-global-left": {build: func(b *topology.Builder) {
+		of := func(_, v *string) (string, bool) { return or(first(v), ""), v != nil && !early(v) }
+		j := kstream.LeftJoinGlobal(kstream.From(b, nullable("left")), ktable.GlobalFrom(b, plain("right")), of, func(l *string, r string, ok bool) string { return dashLeft(*l, r, ok) })
+		kstream.To(j, nullKeyed("out"))
+	}},
 	"stream-join-own-count": {build: func(b *topology.Builder) {
 		in := kstream.From(b, plain("in"))
 		c := kstream.Count(kstream.GroupByKey(in), counts("c"))
@@ -49,6 +68,12 @@ var streamTableJoins = theme{
 // past is the table of the topic right, as of a record's time.
 func past(b *topology.Builder, history time.Duration) ktable.Table[string, string] {
 	return ktable.Materialize(ktable.From(b, plain("right")), versioned("t", history))
+}
+
+// reordered is the topic left, in the order of time as far as 10 ms can tell: a join's
+// grace period.
+func reordered(b *topology.Builder) kstream.Stream[string, string] {
+	return kstream.Reorder(kstream.From(b, plain("left")), 10*ms, kv("waiting"))
 }
 
 func leftJoin(b *topology.Builder) {

@@ -182,7 +182,7 @@ func writeUntilKilled(arg string) {
 			return err
 		}
 		if g, ok := s.engine.(*segments); ok {
-			g.lag = 400_000
+			g.lag, g.young = 400_000, 100_000
 		}
 		for i := max(0, s.Offset()); ; {
 			for range perCommit {

@@ -84,7 +84,7 @@ func (d *database) scan(s span) ([]cursor, error) {
 	return []cursor{d.cursor(s)}, nil
 }
 
-func (d *database) cursor(s span) *dbCursor {
+func (d *database) cursor(s span) cursor {
 	it := d.db.NewIterator(&util.Range{Start: s.lo, Limit: s.limit()}, nil)
 	return &dbCursor{it: it, backward: s.backward}
 }

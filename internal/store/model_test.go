@@ -194,7 +194,7 @@ func (m *modelRun) open() {
 	m.s, err = Open(m.dir, m.spec, "origin", NewResources(ResourceLimits{RowCache: 8 << 10, WriteBuffers: 1 << 20}))
 	require.NoError(m.t, err)
 	if g, ok := m.s.engine.(*segments); ok {
-		g.lag = 2000
+		g.lag, g.young = 2000, 1500
 	}
 }
 

@@ -16,6 +16,8 @@ import (
 // whole when all its rows are out of reach. That takes milliseconds where deleting the
 // rows one by one takes seconds.
 //
+// A segment begins in memory, and gets a database when it is large, or has to be durable.
+//
 // # Crashes
 //
 // Each database has its own offset, written with its rows, and after a crash it is back
@@ -27,8 +29,10 @@ import (
 // of each segment up to which offset it is complete, and the offset of a segment is the
 // greater of that and what its database says. It is noted
 //
-//   - when a segment is created: no record before has a row for it. The manifest is
-//     written before the database exists;
+//   - when a segment is created: no record before has a row for it. The manifest lists
+//     every segment before any database can come further: it is written when a segment is
+//     created while there are databases, and before the first database is made. A segment
+//     without a database is empty after a crash;
 //   - when a segment is flushed: it has all rows up to the store's offset.
 //
 // The segment that gets most of the rows is flushed by goleveldb in the background, as
@@ -47,11 +51,12 @@ type segments struct {
 	at    position
 	stale bool // at is not in the manifest
 	lag   int  // bytes between two checkpoints
+	young int  // bytes that a segment may have without a database
 }
 
 type segment struct {
 	segmentState
-	db    *database
+	rows  bucket
 	bloom *bloom
 	small bool // opened with a small write buffer
 
@@ -75,7 +80,7 @@ const (
 func openSegments(dir string, spec Spec, m *manifest, res *Resources) (*segments, error) {
 	s := &segments{
 		kind: spec.Kind, dir: dir, origin: m.origin, layout: m.layout, res: res,
-		interval: interval(spec.Retention), at: m.base, lag: lagBytes,
+		interval: interval(spec.Retention), at: m.base, lag: lagBytes, young: youngBytes,
 	}
 	if err := s.open(m.segments); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -101,15 +106,16 @@ func (s *segments) open(states []segmentState) error {
 		if err := s.openSegment(g, i < len(states)-1); err != nil {
 			return err
 		}
-		if g.db.at.offset < g.durable {
-			return corrupt(fmt.Errorf("segment %d is at offset %d, and was at %d before", g.id, g.db.at.offset, g.durable))
+		at := g.rows.position()
+		if at.offset < g.durable {
+			return corrupt(fmt.Errorf("segment %d is at offset %d, and was at %d before", g.id, at.offset, g.durable))
 		}
-		g.durable = g.db.at.offset
-		s.at.top = max(s.at.top, g.db.at.top)
+		g.durable = at.offset
+		s.at.top = max(s.at.top, at.top)
 		if i == 0 {
 			s.at.offset = math.MaxInt64
 		}
-		s.at.offset = min(s.at.offset, max(g.complete, g.db.at.offset))
+		s.at.offset = min(s.at.offset, max(g.complete, at.offset))
 	}
 	return nil
 }
@@ -135,16 +141,16 @@ func (s *segments) removeUnlisted(states []segmentState) error {
 	return nil
 }
 
-func (s *segments) openSegment(g *segment, small bool) (err error) {
-	buffer := s.res.writeBuffer()
-	if small {
-		buffer = min(buffer, smallBuffer)
+// openSegment opens a segment that the manifest lists. Without a database it was young.
+func (s *segments) openSegment(g *segment, small bool) error {
+	if _, err := os.Stat(s.path(g.id)); s.dir != "" && errors.Is(err, os.ErrNotExist) {
+		g.rows, g.bloom = newMemory(), &bloom{}
+		return nil
 	}
-	g.small = small
-	g.db, err = openDatabase(s.path(g.id), buffer, s.res)
-	if err != nil || g.bloom != nil {
+	if err := s.openRows(g, small); err != nil || g.bloom != nil {
 		return err
 	}
+	var err error
 	if s.dir != "" {
 		if g.bloom, err = takeBloom(s.path(g.id) + bloomSuffix); err == nil {
 			return nil
@@ -153,10 +159,50 @@ func (s *segments) openSegment(g *segment, small bool) (err error) {
 	return g.buildBloom(s.kind)
 }
 
+// openRows opens the database of a segment, or makes it.
+func (s *segments) openRows(g *segment, small bool) error {
+	buffer := s.res.writeBuffer()
+	if small {
+		buffer = min(buffer, smallBuffer)
+	}
+	db, err := openDatabase(s.path(g.id), buffer, s.res)
+	if err != nil {
+		return err
+	}
+	g.rows, g.small = db, small
+	return nil
+}
+
+// database is the database of a segment. A young one gets it now.
+func (s *segments) database(g *segment) (*database, error) {
+	if db, ok := g.rows.(*database); ok {
+		return db, nil
+	}
+	if !s.hasDatabase() {
+		if err := s.writeManifest(); err != nil {
+			return nil, err
+		}
+	}
+	young := g.rows.(*memory)
+	if err := s.openRows(g, g != s.list[len(s.list)-1]); err != nil {
+		return nil, fmt.Errorf("make the database of segment %d: %w", g.id, err)
+	}
+	db := g.rows.(*database)
+	return db, young.moveTo(db)
+}
+
+// hasDatabase says whether any segment has a database.
+func (s *segments) hasDatabase() bool {
+	return slices.ContainsFunc(s.list, func(g *segment) bool {
+		_, ok := g.rows.(*database)
+		return ok
+	})
+}
+
 // buildBloom fills the filter from the rows of the database.
 func (g *segment) buildBloom(kind Kind) error {
 	g.bloom = &bloom{}
-	rows := g.db.cursor(allRows)
+	rows := g.rows.cursor(allRows)
 	defer rows.close()
 	for {
 		ok, err := rows.next()
@@ -225,17 +271,15 @@ func (s *segments) find(id int64) *segment {
 
 // create makes a segment. When that fails the engine is of no use but to be closed.
 func (s *segments) create(id int64) (*segment, error) {
-	g := &segment{segmentState: segmentState{id: id, complete: s.at.offset, durable: -1}}
+	g := &segment{segmentState: segmentState{id: id, complete: s.at.offset, durable: -1}, rows: newMemory(), bloom: &bloom{}}
 	i, _ := slices.BinarySearchFunc(s.list, id, func(g *segment, id int64) int {
 		return int(min(max(g.id-id, -1), 1))
 	})
 	s.list = slices.Insert(s.list, i, g)
-	err := s.writeManifest()
-	if err == nil {
-		err = s.openSegment(g, i < len(s.list)-1)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("create segment %d: %w", id, err)
+	if s.hasDatabase() {
+		if err := s.writeManifest(); err != nil {
+			return nil, fmt.Errorf("create segment %d: %w", id, err)
+		}
 	}
 	s.last = g
 	return g, nil
@@ -248,7 +292,7 @@ func (s *segments) get(key []byte) (value []byte, time int64, ok bool, err error
 	if g == nil || !g.bloom.has(s.kind.inner(key)) {
 		return nil, 0, false, nil
 	}
-	return g.db.get(key)
+	return g.rows.get(key)
 }
 
 func (s *segments) scan(q span) ([]cursor, error) {
@@ -260,7 +304,7 @@ func (s *segments) scan(q span) ([]cursor, error) {
 		if q.inner != nil && !g.bloom.has(q.inner) {
 			continue
 		}
-		cursors = append(cursors, g.db.cursor(q))
+		cursors = append(cursors, g.rows.cursor(q))
 	}
 	return cursors, nil
 }
@@ -275,7 +319,12 @@ func (s *segments) put(key, value []byte, time int64) (err error) {
 	}
 	g.bloom.add(s.kind.inner(key))
 	g.wrote(len(key) + len(value))
-	return g.db.put(key, value, time)
+	if young, ok := g.rows.(*memory); ok && young.used > s.young {
+		if _, err := s.database(g); err != nil {
+			return err
+		}
+	}
+	return g.rows.put(key, value, time)
 }
 
 func (s *segments) remove(key []byte) error {
@@ -284,7 +333,7 @@ func (s *segments) remove(key []byte) error {
 		return nil
 	}
 	g.wrote(len(key))
-	return g.db.remove(key)
+	return g.rows.remove(key)
 }
 
 func (g *segment) wrote(n int) {
@@ -298,7 +347,7 @@ func (s *segments) commit(p position) error {
 		if !g.touched {
 			continue
 		}
-		if err := g.db.commit(p); err != nil {
+		if err := g.rows.commit(p); err != nil {
 			return err
 		}
 		g.touched = false
@@ -342,23 +391,37 @@ func (s *segments) checkpoint(written int) error {
 // settle flushes a segment and notes it as complete. From now on it gets a small write
 // buffer, unless it is the newest.
 func (s *segments) settle(g *segment) error {
-	if g.fresh > 0 {
-		if err := g.db.flush(); err != nil {
-			return err
-		}
-		g.fresh = 0
-		g.durable = g.db.at.offset
+	if err := s.flushSegment(g); err != nil {
+		return err
 	}
-	g.complete = s.at.offset
 	if g.small || g == s.list[len(s.list)-1] {
 		return nil
 	}
-	db := g.db
-	g.db = nil
-	if err := db.close(); err != nil {
-		return err
+	if db, ok := g.rows.(*database); ok {
+		g.rows = nil
+		if err := db.close(); err != nil {
+			return err
+		}
+		return s.openRows(g, true)
 	}
-	return s.openSegment(g, true)
+	return nil
+}
+
+// flushSegment makes the rows of a segment durable, and notes it as complete.
+func (s *segments) flushSegment(g *segment) error {
+	if g.fresh > 0 {
+		db, err := s.database(g)
+		if err == nil {
+			err = db.flush()
+		}
+		if err != nil {
+			return err
+		}
+		g.fresh = 0
+		g.durable = db.at.offset
+	}
+	g.complete = s.at.offset
+	return nil
 }
 
 func (s *segments) writeManifest() error {
@@ -383,11 +446,14 @@ func (s *segments) expire(horizon int64) error {
 		return nil
 	}
 	before := s.list
+	listed := s.hasDatabase()
 	s.list, s.last = slices.Clone(before[n:]), nil
-	// First the manifest: a segment that it lists must exist.
-	if err := s.writeManifest(); err != nil {
-		s.list = before
-		return err
+	// First the manifest: a database that it lists must exist.
+	if listed {
+		if err := s.writeManifest(); err != nil {
+			s.list = before
+			return err
+		}
 	}
 	var errs []error
 	for _, g := range before[:n] {
@@ -399,10 +465,10 @@ func (s *segments) expire(horizon int64) error {
 }
 
 func (s *segments) drop(g *segment) error {
-	if err := g.db.close(); err != nil {
+	if err := g.rows.close(); err != nil {
 		return err
 	}
-	if s.dir == "" {
+	if _, young := g.rows.(*memory); young || s.dir == "" {
 		return nil
 	}
 	trash := filepath.Join(s.dir, trashPrefix+s.name(g.id))
@@ -414,7 +480,7 @@ func (s *segments) drop(g *segment) error {
 
 func (s *segments) sizes(q span) (part, whole int64, err error) {
 	for _, g := range s.list {
-		p, w, err := g.db.sizes(q)
+		p, w, err := g.rows.sizes(q)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -427,15 +493,10 @@ func (s *segments) sizes(q span) (part, whole int64, err error) {
 func (s *segments) flush() error {
 	changed := s.stale
 	for _, g := range s.list {
-		if g.fresh > 0 {
-			if err := g.db.flush(); err != nil {
-				return err
-			}
-			g.fresh = 0
-			g.durable = g.db.at.offset
+		changed = changed || g.fresh > 0 || g.complete != s.at.offset
+		if err := s.flushSegment(g); err != nil {
+			return err
 		}
-		changed = changed || g.complete != s.at.offset
-		g.complete = s.at.offset
 	}
 	if !changed {
 		return nil
@@ -447,10 +508,13 @@ func (s *segments) flush() error {
 func (s *segments) close() error {
 	var errs []error
 	for _, g := range s.list {
-		if g.db == nil {
+		if g.rows == nil {
 			continue
 		}
-		errs = append(errs, g.db.close())
+		errs = append(errs, g.rows.close())
+		if _, young := g.rows.(*memory); young {
+			continue
+		}
 		if s.dir != "" && g.fresh == 0 && g.bloom != nil {
 			errs = append(errs, g.bloom.save(s.path(g.id)+bloomSuffix))
 		}

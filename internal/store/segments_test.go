@@ -31,6 +31,7 @@ func names(t *testing.T, dir string) (names []string) {
 func TestSegmentsAreDropped(t *testing.T) {
 	dir := t.TempDir()
 	s := openTest(t, dir, windowSpec)
+	s.engine.(*segments).young = -1 // a database at once
 	for i := range int64(3) {
 		putWindow(t, s, "a", i*60_000)
 	}
@@ -44,6 +45,35 @@ func TestSegmentsAreDropped(t *testing.T) {
 	require.Equal(t, []string{"16", manifestName}, names(t, dir))
 	require.NoError(t, s.Close())
 	require.Equal(t, []string{"16", "16.bloom", manifestName}, names(t, dir))
+}
+
+// A young segment is in memory. It gets a database when it grows or has to be durable, and
+// a crash before that is made up for by the changelog, even if other segments are ahead.
+func TestYoungSegments(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, dir, windowSpec)
+	putWindow(t, s, "a", 0)
+	require.NoError(t, s.Commit(1))
+	require.Equal(t, []string{manifestName}, names(t, dir), "nothing on disk")
+	s.engine.(*segments).young = 100
+	for i := range int64(10) {
+		putWindow(t, s, fmt.Sprint("key", i), 60_000)
+		require.NoError(t, s.Commit(2+i))
+	}
+	require.Equal(t, []string{"1", manifestName}, names(t, dir), "the one that grew")
+	require.NoError(t, s.engine.(*segments).find(1).rows.(*database).flush())
+
+	copied := t.TempDir()
+	require.NoError(t, os.CopyFS(copied, os.DirFS(dir))) // as after a crash
+	crashed := openTest(t, copied, windowSpec)
+	require.EqualValues(t, -1, crashed.Offset(), "the row of segment 0 is lost, and to be restored")
+	require.Len(t, collect(t, crashed.Scan(all)), 10)
+
+	require.NoError(t, s.Close())
+	require.Equal(t, []string{"0", "0.bloom", "1", "1.bloom", manifestName}, names(t, dir))
+	again := openTest(t, dir, windowSpec)
+	require.EqualValues(t, 11, again.Offset())
+	require.Len(t, collect(t, again.Scan(all)), 11)
 }
 
 func TestRowsAreForgottenExactly(t *testing.T) {
@@ -222,6 +252,7 @@ func TestCommitDuringScan(t *testing.T) {
 func TestDropThatFails(t *testing.T) {
 	dir := t.TempDir()
 	s := openTest(t, dir, windowSpec)
+	s.engine.(*segments).young = -1
 	putWindow(t, s, "a", 1000)
 	require.NoError(t, s.Commit(1))
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, trashPrefix+"0", "in the way"), 0o700))

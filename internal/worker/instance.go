@@ -29,7 +29,6 @@ type Instance struct {
 	round     int            // of rebalances that this member saw
 	member    broker.Member  // of the last assignment
 	processes map[string]int // all members' processes and their workers, by the last assignment
-	leads     bool           // this member made the last plan
 	fail      context.CancelCauseFunc
 	life      context.Context
 	helpers   sync.WaitGroup
@@ -127,7 +126,6 @@ func (n *Instance) joining() (userData []byte, owned []kafka.Partition) {
 	for _, id := range s.Tasks {
 		owned = append(owned, present(n.layout.Inputs(id))...)
 	}
-	n.leads = false
 	return s.Encode(), owned
 }
 
@@ -152,9 +150,6 @@ func (n *Instance) plan(members []broker.GroupMember) (map[string]broker.Assignm
 	}
 	given, waiting := assign.Plan(take, n.layout.Tasks())
 	n.c.Log.Info("planned the group's tasks", "members", len(take), "refused", len(members)-len(take), "tasks", len(n.layout.Tasks()), "waiting", waiting)
-	n.mu.Lock()
-	n.leads = true
-	n.mu.Unlock()
 
 	out := map[string]broker.Assignment{}
 	for id, s := range subs {
@@ -289,18 +284,24 @@ func (n *Instance) lost(cause error) {
 }
 
 // endTransactions ends the transactions that processes which are gone may have left open,
-// so that nobody has to wait until they time out. The leader does it for all.
+// so that nobody has to wait until they time out. The first of the processes that stayed
+// does it for all: others, and so maybe the group's leader, do not know who was there.
 func (n *Instance) endTransactions(processes map[string]int) {
 	before := n.processes
 	n.processes = processes
-	if !n.leads || !n.c.ExactlyOnce {
+	var stayed, gone []string
+	for process := range before {
+		if _, ok := processes[process]; ok {
+			stayed = append(stayed, process)
+		} else {
+			gone = append(gone, process)
+		}
+	}
+	if !n.c.ExactlyOnce || len(stayed) == 0 || slices.Min(stayed) != n.c.Process {
 		return
 	}
-	for process, workers := range before {
-		if _, ok := processes[process]; ok {
-			continue
-		}
-		for i := range workers {
+	for _, process := range gone {
+		for i := range before[process] {
 			n.helpers.Go(func() { n.endTransaction(transactionalID(n.c.App, process, i)) })
 		}
 	}

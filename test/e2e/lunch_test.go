@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -166,6 +167,9 @@ type kill struct {
 	wipe      bool // their disks are lost
 }
 
+// defaultSession is streams.Config's SessionTimeout by default.
+const defaultSession = 10 * time.Second
+
 func (c kill) String() string {
 	disk := "kept"
 	if c.wipe {
@@ -220,6 +224,8 @@ func (l *lunch) kill(c kill) {
 	// What the survivor had committed when the other died may still be on its way here.
 	before := l.texts.count()
 	await(l.t, patience, func() bool { return l.texts.count() > before }, "texts flow again")
+	took := time.Since(begun)
 	l.t.Logf("killed after %d of %d texts: %v; texts flow again after %v, longest silence of a partition %v",
-		told, len(l.paid), c, time.Since(begun).Round(time.Millisecond), l.texts.silences())
+		told, len(l.paid), c, took.Round(time.Millisecond), slices.Max(l.texts.silences()))
+	require.Less(l.t, took, defaultSession+restoring, "somebody waited for more than the session of the dead")
 }

@@ -206,8 +206,14 @@ func (w *words) kill(c kill, after time.Duration) {
 	}
 	w.members = w.awaitMembers(w.name, 2, 2-len(c.instances), w.members)
 	w.awaitTotals()
-	w.t.Logf("killed %v: totals of all partitions flow again after %v", c, time.Since(begun).Round(time.Millisecond))
+	took := time.Since(begun)
+	w.t.Logf("killed %v: totals of all partitions flow again after %v", c, took.Round(time.Millisecond))
+	require.Less(w.t, took, w.session+restoring, "somebody waited for more than the session of the dead")
 }
+
+// restoring is how long an application may take to go on once the group knows who is dead.
+// It is less than the timeout of a transaction, which nobody should have to wait for.
+const restoring = 15 * time.Second
 
 // awaitTotals waits until every partition of the totals has something new.
 func (w *words) awaitTotals() {
