@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -60,7 +61,8 @@ type TopicSpec struct {
 }
 
 // CreateTopic creates a topic, and returns when each of its partitions has a leader. It
-// returns ErrTopicExists when a topic has the name already.
+// returns ErrTopicExists when a topic has the name already, maybe because of a first
+// request of its own whose answer got lost.
 func (c *Client) CreateTopic(ctx context.Context, spec TopicSpec) error {
 	ctx, end := c.bound(ctx, adminTimeout)
 	defer end()
@@ -189,60 +191,64 @@ func (c *Client) DeleteRecords(ctx context.Context, before map[kafka.Partition]i
 	return nil
 }
 
-// askLeaders puts one request to each leader of ps, about its partitions, and again for
-// those whose leader was another one or did not answer. q returns a code for each; one
-// that is not retriable ends the matter.
-func (c *Client) askLeaders(ctx context.Context, ps []kafka.Partition, q func(*sarama.Broker, []kafka.Partition) (map[kafka.Partition]sarama.KError, error)) error {
-	var last error
-	for len(ps) > 0 {
-		if ctx.Err() != nil {
-			if last == nil {
-				return context.Cause(ctx)
-			}
-			return fmt.Errorf("%w: last: %w", context.Cause(ctx), last)
-		}
-		found, err := c.findLeaders(ctx, topicsOf(ps))
-		if err != nil {
+// leaderQuestion is one request to a leader about some of its partitions. It returns a code
+// for each.
+type leaderQuestion func(*sarama.Broker, []kafka.Partition) (map[kafka.Partition]sarama.KError, error)
+
+// askLeaders puts q to the leaders of ps, and again for the partitions whose leader was
+// another one or did not answer. A refusal that stays ends the matter.
+func (c *Client) askLeaders(ctx context.Context, ps []kafka.Partition, q leaderQuestion) error {
+	for {
+		again, why, err := c.askLeadersOnce(ctx, ps, q)
+		if err != nil || len(again) == 0 {
 			return err
 		}
-		byLeader := map[string][]kafka.Partition{}
-		var again []kafka.Partition
-		for _, p := range ps {
-			if l, ok := found[p]; ok {
-				byLeader[l.addr] = append(byLeader[l.addr], p)
-			} else {
-				last = fmt.Errorf("%v: %w", p, sarama.ErrLeaderNotAvailable)
-				again = append(again, p)
-			}
+		if sleep(ctx, later); ctx.Err() != nil {
+			return fmt.Errorf("%w: last: %w", context.Cause(ctx), why)
 		}
-		for addr, ps := range byLeader {
-			var codes map[kafka.Partition]sarama.KError
-			_, err := c.toLeader(addr).once(ctx, func(b *sarama.Broker) (code sarama.KError, err error) {
-				codes, err = q(b, ps)
-				return sarama.ErrNoError, err
-			})
-			if err != nil && !reconnectable(err) {
-				return err
-			}
-			for _, p := range ps {
-				code, answered := codes[p]
-				switch {
-				case err != nil || !answered:
-					last = fmt.Errorf("%v: %w", p, errors.Join(err, sarama.ErrIncompleteResponse))
-					again = append(again, p)
-				case isResendable(code):
-					last = fmt.Errorf("%v: %w", p, code)
-					again = append(again, p)
-				case code != sarama.ErrNoError:
-					return fmt.Errorf("%v: %w", p, explain(code))
-				}
-			}
-		}
-		if ps = again; len(ps) > 0 {
-			sleep(ctx, later)
+		ps = again
+	}
+}
+
+// askLeadersOnce returns the partitions to ask for again, and why.
+func (c *Client) askLeadersOnce(ctx context.Context, ps []kafka.Partition, q leaderQuestion) (again []kafka.Partition, why, err error) {
+	if len(ps) == 0 {
+		return nil, nil, nil
+	}
+	found, err := c.findLeaders(ctx, topicsOf(ps))
+	if err != nil {
+		return nil, nil, err
+	}
+	byLeader := map[string][]kafka.Partition{}
+	for _, p := range ps {
+		if l, ok := found[p]; ok {
+			byLeader[l.addr] = append(byLeader[l.addr], p)
+		} else {
+			again, why = append(again, p), about(p, sarama.ErrLeaderNotAvailable)
 		}
 	}
-	return nil
+	for addr, ps := range byLeader {
+		var codes map[kafka.Partition]sarama.KError
+		_, err := c.toLeader(addr).once(ctx, func(b *sarama.Broker) (code sarama.KError, err error) {
+			codes, err = q(b, ps)
+			return sarama.ErrNoError, err
+		})
+		if err != nil && !reconnectable(err) {
+			return nil, nil, err
+		}
+		for _, p := range ps {
+			code, answered := codes[p]
+			switch {
+			case err != nil || !answered:
+				again, why = append(again, p), about(p, cmp.Or(err, error(sarama.ErrIncompleteResponse)))
+			case isResendable(code):
+				again, why = append(again, p), about(p, code)
+			case code != sarama.ErrNoError:
+				return nil, nil, about(p, explain(code))
+			}
+		}
+	}
+	return again, why, nil
 }
 
 func topicsOf(ps []kafka.Partition) []string {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -16,7 +17,7 @@ import (
 const (
 	// dialTimeout bounds opening one TCP connection: a host that is gone must not hold up
 	// the search for one that is there.
-	dialTimeout = 3 * time.Second
+	dialTimeout = 2 * time.Second
 	// readTimeout bounds the wait for one answer. It is above produceTimeout, so that a
 	// broker's own "timed out" arrives before the connection is given up.
 	readTimeout = 15 * time.Second
@@ -67,6 +68,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	c := &Client{
 		cfg: cfg, log: o.Log,
 		seeds:   slices.Clone(o.Brokers),
+		turn:    rand.IntN(len(o.Brokers)), // not every client begins at the same broker
 		leaders: map[string]*link{},
 		groups:  map[string]*link{},
 	}

@@ -63,7 +63,7 @@ func isBusy(code sarama.KError) bool {
 	return false
 }
 
-// isMoved reports that the asked broker does not, or not yet, hold the office.
+// isMoved reports that the asked broker does not, or not yet, have the role.
 func isMoved(code sarama.KError) bool {
 	switch code {
 	case sarama.ErrNotCoordinatorForConsumer, sarama.ErrConsumerCoordinatorNotAvailable,
@@ -73,9 +73,14 @@ func isMoved(code sarama.KError) bool {
 	return false
 }
 
-// isUnready reports an answer that an election or a new topic's first seconds explain.
+// isUnready reports an answer that an election, a new topic's first seconds or a quota
+// explain.
 func isUnready(code sarama.KError) bool {
-	return code == sarama.ErrUnknownTopicOrPartition || code == sarama.ErrRequestTimedOut
+	switch code {
+	case sarama.ErrUnknownTopicOrPartition, sarama.ErrRequestTimedOut, sarama.ErrThrottlingQuotaExceeded:
+		return true
+	}
+	return false
 }
 
 // isLeaderGone reports that a partition's leader is another one, or none for a while. It

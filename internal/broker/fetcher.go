@@ -51,7 +51,7 @@ type Subscription struct {
 	parked   bool
 	alone    bool   // asked for by itself, because an answer that covered it could not be decoded
 	leader   leader // without an address: to be found
-	homeless bool   // logged that it has none
+	leaderless bool   // logged that it has none
 }
 
 // NewFetcher returns a fetcher without subscriptions.
@@ -186,10 +186,10 @@ func (f *Fetcher) place(ps []kafka.Partition, found map[kafka.Partition]leader, 
 		switch {
 		case s == nil || s.leader.addr != "":
 		case ok:
-			s.leader, s.homeless = l, false
+			s.leader, s.leaderless = l, false
 			f.startLoop(l.addr)
-		case !s.homeless && f.ctx.Err() == nil:
-			s.homeless = true
+		case !s.leaderless && f.ctx.Err() == nil:
+			s.leaderless = true
 			f.c.log.Warn("a partition has no leader, waiting for one", "partition", p, "error", err)
 		}
 	}

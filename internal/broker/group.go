@@ -33,9 +33,9 @@ type GroupConfig struct {
 
 	Topics []string
 
-	// Joining is called before every JoinGroup, several times in one rebalance maybe: from
-	// here to Assigned the generation is about to change, and commits must wait. A follower
-	// that asked for a rebalance gets one only if its bytes changed.
+	// Joining is called before every JoinGroup, several times in one rebalance maybe. The
+	// generation is about to change: commits must wait for Assigned, Lost or the end of Run.
+	// A follower that asked for a rebalance gets one only if its bytes changed.
 	Joining func() (userData []byte, owned []kafka.Partition)
 	// Plan is called on the leader: who gets what. Members it leaves out get nothing. After
 	// an error it is called again, in another rebalance.
@@ -93,7 +93,8 @@ var errAgain = errors.New("again")
 
 // Run is a member of the group until ctx ends, which returns nil, or until an error that
 // trying again does not cure: another process has the instance id, the group may not be
-// joined. A dynamic member leaves then, a static one stays until its session expires.
+// joined. A dynamic member leaves then, a static one stays until its session expires. Lost
+// is called before an error, if there was something to lose, and not when ctx ends.
 func (g *Group) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer context.AfterFunc(g.c.ctx, func() { cancel(errClosed) })()
@@ -327,9 +328,7 @@ func (g *Group) follow(ctx context.Context) (reason string, err error) {
 			return reason, nil
 		case <-beat.C:
 		}
-		r, err := g.conn.Heartbeat(&sarama.HeartbeatRequest{
-			Version: 4, GroupId: g.o.Group, MemberId: g.id, GenerationId: g.generation, GroupInstanceId: g.instance(),
-		})
+		r, err := g.heartbeat()
 		if err != nil {
 			return "", err
 		}
@@ -346,6 +345,16 @@ func (g *Group) follow(ctx context.Context) (reason string, err error) {
 			return "", fmt.Errorf("heartbeat: %w", explain(r.Err))
 		}
 	}
+}
+
+// heartbeat gives up before the session expires: the connection itself waits as long as a
+// JoinGroup may take.
+func (g *Group) heartbeat() (*sarama.HeartbeatResponse, error) {
+	impatience := time.AfterFunc(g.o.Session/3, g.conn.cut)
+	defer impatience.Stop()
+	return g.conn.Heartbeat(&sarama.HeartbeatRequest{
+		Version: 4, GroupId: g.o.Group, MemberId: g.id, GenerationId: g.generation, GroupInstanceId: g.instance(),
+	})
 }
 
 // isFatalToMember reports an answer that stays the same however often one asks.

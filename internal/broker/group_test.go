@@ -207,8 +207,13 @@ func TestMemberThatCannotReachTheCoordinatorGivesUpItsPartitions(t *testing.T) {
 	px.block()
 	require.True(t, Fenced(<-a.lost), "as if the coordinator had said that the member is unknown")
 	px.unblock()
-	back := a.until(4)
-	require.Greater(t, back.Generation, first.Generation)
+	second := a.until(4)
+	require.Greater(t, second.Generation, first.Generation)
+
+	thaw := px.freeze()
+	within(t, readTimeout/2, func() { require.True(t, Fenced(<-a.lost)) })
+	thaw()
+	require.Greater(t, a.until(4).Generation, second.Generation)
 }
 
 func TestStaticMemberKeepsItsPartitionsThroughARestart(t *testing.T) {

@@ -18,7 +18,7 @@ const (
 
 // link is a connection to whoever answers for something (any broker, a leader, a
 // coordinator). It is looked up and opened when it is needed, and again after it broke or
-// the office moved. It is safe for concurrent use.
+// the role went to another. It is safe for concurrent use.
 type link struct {
 	c    *Client
 	life context.Context

@@ -29,6 +29,7 @@ type proxy struct {
 	conns   map[net.Conn]bool
 	closed  bool
 	blocked bool
+	frozen  chan struct{} // closed: messages pass
 	chance  float64 // that a message is the last of its connection
 	rng     *rand.Rand
 	cuts    int
@@ -56,7 +57,7 @@ func newTLSProxy(t testing.TB, upstream string) (*proxy, *tls.Config) {
 }
 
 func startProxy(t testing.TB, upstream string, l net.Listener) *proxy {
-	px := &proxy{t: t, upstream: upstream, listener: l, conns: map[net.Conn]bool{}, rng: rand.New(rand.NewPCG(1, 2))}
+	px := &proxy{t: t, upstream: upstream, listener: l, conns: map[net.Conn]bool{}, frozen: closedChan(), rng: rand.New(rand.NewPCG(1, 2))}
 	px.addr = px.listener.Addr().String()
 	px.wg.Go(px.accept)
 	t.Cleanup(px.close)
@@ -84,6 +85,22 @@ func (px *proxy) unblock() {
 	px.mu.Lock()
 	defer px.mu.Unlock()
 	px.blocked = false
+}
+
+// freeze lets nothing through and says nothing, as a host that has lost its power; the
+// function it returns ends that.
+func (px *proxy) freeze() (thaw func()) {
+	px.mu.Lock()
+	defer px.mu.Unlock()
+	ice := make(chan struct{})
+	px.frozen = ice
+	return func() { close(ice) }
+}
+
+func closedChan() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
 }
 
 // fail cuts a connection at each message with this chance, before or after it.
@@ -136,6 +153,10 @@ func (px *proxy) pass(to, from net.Conn, change func([]byte)) {
 		if _, err := io.ReadFull(from, msg[4:]); err != nil {
 			return
 		}
+		px.mu.Lock()
+		frozen := px.frozen
+		px.mu.Unlock()
+		<-frozen
 		cutBefore, cutAfter := px.dice(), px.dice()
 		if cutBefore {
 			return

@@ -49,14 +49,14 @@ func (p *Producer) send() {
 	defer p.closeConns()
 	pause := soonest
 	for {
-		requests, homeless := p.next()
-		if len(requests)+len(homeless) == 0 {
+		requests, leaderless := p.next()
+		if len(requests)+len(leaderless) == 0 {
 			return
 		}
 		for c, fs := range requests {
 			p.request(c, fs)
 		}
-		if len(homeless) == 0 || p.findHomes(homeless) {
+		if len(leaderless) == 0 || p.connectLeaders(leaderless) {
 			pause = soonest
 			continue
 		}
@@ -68,15 +68,15 @@ func (p *Producer) send() {
 // next waits until there is something to do: batches to send, one at most of each
 // partition, or partitions with batches but no connection. It returns without any when
 // the producer is closed.
-func (p *Producer) next() (requests map[*produceConn][]flight, homeless []*Target) {
+func (p *Producer) next() (requests map[*produceConn][]flight, leaderless []*Target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for p.ctx.Err() == nil {
 		p.checkProgress()
 		if p.err == nil {
-			requests, homeless = p.collect()
+			requests, leaderless = p.collect()
 		}
-		if len(requests)+len(homeless) > 0 {
+		if len(requests)+len(leaderless) > 0 {
 			break
 		}
 		p.wake.Wait()
@@ -89,10 +89,11 @@ func (p *Producer) next() (requests map[*produceConn][]flight, homeless []*Targe
 			f.t.sent++
 		}
 	}
-	return requests, homeless
+	return requests, leaderless
 }
 
-func (p *Producer) collect() (requests map[*produceConn][]flight, homeless []*Target) {
+// collect is next without the wait. The lock is held.
+func (p *Producer) collect() (requests map[*produceConn][]flight, leaderless []*Target) {
 	for _, t := range p.targets {
 		for t.sent < len(t.queue) && t.queue[t.sent].done {
 			t.sent++
@@ -101,7 +102,7 @@ func (p *Producer) collect() (requests map[*produceConn][]flight, homeless []*Ta
 		case t.sent == len(t.queue) || t.sent >= t.window():
 		case t.conn == nil || t.conn.dead:
 			if t.inFlight == 0 { // else something of it may still come back, and out of order
-				homeless = append(homeless, t)
+				leaderless = append(leaderless, t)
 			}
 		case t.conn.inFlight < maxInFlight:
 			if requests == nil {
@@ -110,7 +111,7 @@ func (p *Producer) collect() (requests map[*produceConn][]flight, homeless []*Ta
 			requests[t.conn] = append(requests[t.conn], flight{t, t.queue[t.sent]})
 		}
 	}
-	return requests, homeless
+	return requests, leaderless
 }
 
 // window is how many batches may be sent from the oldest without an answer on, done ones
@@ -222,20 +223,20 @@ func (p *Producer) popDone(t *Target) {
 	t.sent = max(t.sent-n, 0)
 }
 
-// findHomes gives targets a live connection to their leader, and reports whether it could
-// give one to each.
-func (p *Producer) findHomes(homeless []*Target) bool {
+// connectLeaders gives targets a live connection to their leader, and reports whether it
+// could give one to each.
+func (p *Producer) connectLeaders(leaderless []*Target) bool {
 	p.closeDead()
 	tried := map[string]error{}
-	ps := make([]kafka.Partition, len(homeless))
-	for i, t := range homeless {
+	ps := make([]kafka.Partition, len(leaderless))
+	for i, t := range leaderless {
 		ps[i] = t.partition
 	}
 	ctx, end := context.WithTimeout(p.ctx, firstContact)
 	defer end()
 	leaders, err := p.c.findLeaders(ctx, topicsOf(ps))
 	ok := true
-	for _, t := range homeless {
+	for _, t := range leaderless {
 		l, found := leaders[t.partition]
 		var c *produceConn
 		var why error

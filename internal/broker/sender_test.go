@@ -76,16 +76,16 @@ func (n *modelNetwork) step() {
 func (n *modelNetwork) hasWork() bool {
 	n.p.mu.Lock()
 	defer n.p.mu.Unlock()
-	requests, homeless := n.p.collect()
-	return len(requests)+len(homeless) > 0
+	requests, leaderless := n.p.collect()
+	return len(requests)+len(leaderless) > 0
 }
 
 func (n *modelNetwork) send() {
-	requests, homeless := n.p.next()
+	requests, leaderless := n.p.next()
 	for c, fs := range requests {
 		n.wire = append(n.wire, &modelRequest{c, fs})
 	}
-	for _, t := range homeless {
+	for _, t := range leaderless {
 		if n.conn == nil || n.conn.dead {
 			n.conn = &produceConn{conn: &conn{Broker: sarama.NewBroker("model:1")}}
 		}

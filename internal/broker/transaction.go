@@ -25,8 +25,14 @@ func (p *Producer) findCoordinator(ctx context.Context) (string, error) {
 }
 
 // ask puts a question to l until it is answered, the producer's timeout has passed, or the
-// producer is closed.
+// producer is closed. A producer that has failed asks nothing.
 func (p *Producer) ask(l *link, q question) error {
+	p.mu.Lock()
+	err := p.err
+	p.mu.Unlock()
+	if err != nil {
+		return err
+	}
 	ctx, end := p.c.bound(p.ctx, p.o.Timeout)
 	defer end()
 	return l.ask(ctx, q)
@@ -235,7 +241,7 @@ func (p *Producer) end() error {
 // written nevertheless, and takes a new producer id.
 //
 // An error that Fenced knows means that there is a successor: Close this producer. After
-// another error Abort may be tried again.
+// another error Abort may be tried again, or a new producer made.
 func (p *Producer) Abort() error {
 	p.stop()
 	if p.o.TransactionalID == "" {
