@@ -44,13 +44,13 @@ type Subscription struct {
 	deliver   func(kafka.Batch)
 
 	// Under the fetcher's lock.
-	position int64
-	epoch    int
-	queued   int   // bytes delivered and not done
-	told     int64 // the end in the last batch delivered, -1 before the first
-	parked   bool
-	alone    bool   // asked for by itself, because an answer that covered it could not be decoded
-	leader   leader // without an address: to be found
+	position   int64
+	epoch      int
+	queued     int   // bytes delivered and not done
+	told       int64 // the end in the last batch delivered, -1 before the first
+	parked     bool
+	alone      bool   // asked for by itself, because an answer that covered it could not be decoded
+	leader     leader // without an address: to be found
 	leaderless bool   // logged that it has none
 }
 

@@ -24,13 +24,14 @@ type proxy struct {
 	upstream string
 	listener net.Listener
 	wg       sync.WaitGroup
+	done     chan struct{}
 
 	mu      sync.Mutex
 	conns   map[net.Conn]bool
 	closed  bool
 	blocked bool
 	frozen  chan struct{} // closed: messages pass
-	chance  float64 // that a message is the last of its connection
+	chance  float64       // that a message is the last of its connection
 	rng     *rand.Rand
 	cuts    int
 	spoil   func(answer []byte) // changes what a broker answers
@@ -57,7 +58,7 @@ func newTLSProxy(t testing.TB, upstream string) (*proxy, *tls.Config) {
 }
 
 func startProxy(t testing.TB, upstream string, l net.Listener) *proxy {
-	px := &proxy{t: t, upstream: upstream, listener: l, conns: map[net.Conn]bool{}, frozen: closedChan(), rng: rand.New(rand.NewPCG(1, 2))}
+	px := &proxy{t: t, upstream: upstream, listener: l, conns: map[net.Conn]bool{}, frozen: closedChan(), done: make(chan struct{}), rng: rand.New(rand.NewPCG(1, 2))}
 	px.addr = px.listener.Addr().String()
 	px.wg.Go(px.accept)
 	t.Cleanup(px.close)
@@ -66,6 +67,7 @@ func startProxy(t testing.TB, upstream string, l net.Listener) *proxy {
 
 func (px *proxy) close() {
 	px.listener.Close()
+	close(px.done)
 	px.mu.Lock()
 	px.closed = true
 	px.cutAll()
@@ -156,7 +158,10 @@ func (px *proxy) pass(to, from net.Conn, change func([]byte)) {
 		px.mu.Lock()
 		frozen := px.frozen
 		px.mu.Unlock()
-		<-frozen
+		select {
+		case <-frozen:
+		case <-px.done:
+		}
 		cutBefore, cutAfter := px.dice(), px.dice()
 		if cutBefore {
 			return

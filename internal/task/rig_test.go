@@ -27,7 +27,7 @@ func numbers(name string) topology.Topic[string, int64] {
 	return topology.Topic[string, int64]{Name: name, Key: serde.String, Value: serde.Int64}
 }
 
-// rig is a task of a topology that has one sub-topology, and does what a worker would do
+// rig is a task of the first sub-topology of a topology, and does what a worker would do
 // around it. Stores and committed offsets outlive a restart.
 type rig struct {
 	*task.Task
@@ -71,9 +71,7 @@ func stopped(t *testing.T, build func(*topology.Builder)) *rig {
 	build(b)
 	topo, err := b.Build()
 	require.NoError(t, err)
-	p := (*plan.Plan)(topo)
-	require.Len(t, p.Subtopologies, 1)
-	r := &rig{t: t, plan: p.Subtopologies[0], next: map[string]int64{}, known: map[string]bool{}, offsets: map[kafka.Partition]kafka.Offset{}}
+	r := &rig{t: t, plan: (*plan.Plan)(topo).Subtopologies[0], next: map[string]int64{}, known: map[string]bool{}, offsets: map[kafka.Partition]kafka.Offset{}}
 	resources := store.NewResources(store.ResourceLimits{WriteBuffers: 1 << 20})
 	for _, s := range r.plan.Stores {
 		s.InMemory = true
