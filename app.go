@@ -33,6 +33,9 @@ type App struct {
 // checkTimeout bounds how long New looks at the cluster.
 const checkTimeout = 30 * time.Second
 
+// purgeInterval is how often the application's topics are freed of what nobody needs.
+const purgeInterval = 30 * time.Second
+
 // New checks the configuration and the topology against the cluster. It fails, within
 // seconds, if no broker answers, if a topic is missing that the application does not
 // create, or if topics that are joined have different numbers of partitions. It writes
@@ -125,7 +128,7 @@ func (a *App) run(ctx context.Context) error {
 	instance := worker.NewInstance(worker.Config{
 		App: a.c.ApplicationID, Process: process, StateDir: dir,
 		ExactlyOnce: a.c.Guarantee == ExactlyOnce, Workers: a.c.Workers,
-		CommitInterval: a.c.CommitInterval, MaxTaskIdle: a.c.MaxTaskIdle, CacheBytes: a.c.CacheBytes, MaxUncommitted: a.c.MaxUncommittedBytes,
+		CommitInterval: a.c.CommitInterval, PurgeInterval: purgeInterval, MaxTaskIdle: a.c.MaxTaskIdle, CacheBytes: a.c.CacheBytes, MaxUncommitted: a.c.MaxUncommittedBytes,
 		Session: a.c.SessionTimeout, Heartbeat: a.c.HeartbeatInterval, InstanceID: a.c.InstanceID, Compression: a.c.Compression,
 		Fingerprint: a.plan.Fingerprint(), Resources: store.NewResources(store.ResourceLimits{Logger: a.c.Logger}),
 		Client: client, Log: a.c.Logger,

@@ -38,6 +38,21 @@ func ExampleTo() {
 	// Output: alice 3
 }
 
+// Each account has a topic of its own. The topics have to be there.
+func ExampleToEach() {
+	statement := topology.Topic[string, int64]{Key: serde.String, Value: serde.Int64}
+
+	b := topology.NewBuilder()
+	kstream.ToEach(kstream.From(b, payments), func(r topology.Record[string, int64]) string { return "statement-" + r.Key }, statement)
+
+	d := run(b)
+	send(d, payments, "alice", 3)
+	send(d, payments, "bob", 500)
+	statement.Name = "statement-bob"
+	show(d, statement)
+	// Output: bob 500
+}
+
 func ExampleFilter() {
 	b := topology.NewBuilder()
 	large := kstream.Filter(kstream.From(b, payments), func(_ string, pounds int64) bool { return pounds >= 100 })

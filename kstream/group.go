@@ -144,7 +144,7 @@ func Cogroup[G, A any](in state.Store[G, A], inputs ...Input[G, A]) ktable.Table
 	s := steps[0].Builder().Add("cogroup", steps, func(w *graph.Wiring, s *graph.Step) any {
 		return graph.Next[G, graph.Change[A]](w, s)
 	})
-	s.Same(steps[0])
+	s.Same(steps...)
 	return ktable.Table[G, A]{Step: emitted(s, emit, in)}
 }
 

@@ -54,7 +54,7 @@ func joinStream[K, V, W, R any](left Stream[K, V], right Stream[K, W], f pairing
 	b := left.Step.Builder()
 	if err := on.check(); err != nil {
 		b.Fail("%s %q: %w", call, on.Name, err)
-		return Stream[K, R]{Step: left.Step}
+		return Stream[K, R](left)
 	}
 	keeps := b.Store(on.list("-left").spec())
 	others := b.Store(on.list("-right").spec())
@@ -64,12 +64,12 @@ func joinStream[K, V, W, R any](left Stream[K, V], right Stream[K, W], f pairing
 	}
 	w := on.Window
 	flipped := func(x W, hasX bool, v V, hasV bool) R { return f(v, hasV, x, hasX) }
-	l := side(left, call, joining[K, V, W, R]{
+	l := side(left, joining[K, V, W, R]{
 		name: on.Name, key: on.Key, mine: on.Left, theirs: on.Right, put: "-left", get: "-right", left: true,
 		before: w.Before.Milliseconds(), after: w.After.Milliseconds(), window: w, keep: keepLeft, f: f,
 		emit: emitUnmatched(on, f, w),
 	}, stores)
-	r := side(right, call, joining[K, W, V, R]{
+	r := side(right, joining[K, W, V, R]{
 		name: on.Name, key: on.Key, mine: on.Right, theirs: on.Left, put: "-right", get: "-left",
 		before: w.After.Milliseconds(), after: w.Before.Milliseconds(), window: w, keep: keepRight, f: flipped,
 		emit: emitUnmatched(on, f, w),
@@ -122,7 +122,7 @@ type joining[K, V, W, R any] struct {
 }
 
 // side adds the step of one side.
-func side[K, V, W, R any](in Stream[K, V], call string, j joining[K, V, W, R], stores []*graph.Store) *graph.Step {
+func side[K, V, W, R any](in Stream[K, V], j joining[K, V, W, R], stores []*graph.Store) *graph.Step {
 	var s *graph.Step
 	s = graph.Map(in.Step, "join-side", func(w *graph.Wiring, next graph.Handler[K, R]) graph.Handler[K, V] {
 		mine := typed.NewList(j.name+j.put, j.key, j.mine, w.StoreOf(s, j.name+j.put))
@@ -184,7 +184,6 @@ func side[K, V, W, R any](in Stream[K, V], call string, j joining[K, V, W, R], s
 			return nil
 		}
 	})
-	s.Meet(call)
 	return s.Use(stores...)
 }
 

@@ -10,7 +10,8 @@ import (
 
 // Reorder sends records in the order of their times: it keeps each one until stream time
 // is wait past it. A record that is later than that, or has a null key or value, passes at
-// once. Records of one time keep their order, and all keep their times and headers.
+// once. Those of one time come by their keys, those of one key in their order, and all keep
+// their times and headers.
 //
 // Before a Join with a table that has History it gives rows that come late time to come.
 func Reorder[K, V any](s Stream[K, V], wait time.Duration, in state.Store[K, V]) Stream[K, V] {
@@ -29,9 +30,12 @@ func Reorder[K, V any](s Stream[K, V], wait time.Duration, in state.Store[K, V])
 		clock, number := w.Clock(in.Name), w.Clock(in.Name+"-number")
 		nullKey, nullValue := graph.NullKey[K](), graph.NullValue[V]()
 		return func(k K, v V, m *plan.Meta) error {
+			if nullKey(k, m) || nullValue(v) {
+				return next(k, v, m)
+			}
 			clock.Advance(m.Time)
 			until := clock.Time - wait.Milliseconds()
-			if m.Time < until || nullKey(k, m) || nullValue(v) {
+			if m.Time < until {
 				if err := next(k, v, m); err != nil {
 					return err
 				}

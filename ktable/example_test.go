@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"github.com/seed-df18afd4/streams/aggregate"
+	"github.com/seed-df18afd4/streams/kstream"
 	"github.com/seed-df18afd4/streams/ktable"
 	"github.com/seed-df18afd4/streams/serde"
 	"github.com/seed-df18afd4/streams/state"
 	"github.com/seed-df18afd4/streams/streamstest"
 	"github.com/seed-df18afd4/streams/topology"
+	"github.com/seed-df18afd4/streams/window"
 )
 
 // The topics of a bank, which most examples read and write.
@@ -259,6 +261,103 @@ func ExampleOuterJoin() {
 	// 7 nobody knows whose £20 these are
 	// 8 Bob has no account
 	// 7 Alice has £20
+}
+
+// Accounts are joined with their holders by what their rows say, since their keys are others.
+func ExampleJoinForeignKey() {
+	holders := topology.Topic[string, string]{Name: "holders", Key: serde.String, Value: serde.String} // account, customer
+
+	b := topology.NewBuilder()
+	names := ktable.JoinForeignKey(ktable.From(b, holders), ktable.From(b, customers),
+		func(_, customer string) (string, bool) { return customer, true },
+		func(customer, name string) string { return name }, "account-names")
+	ktable.To(names, texts)
+
+	d := run(b)
+	send(d, customers, "c7", "Alice")
+	send(d, holders, "1", "c7")
+	send(d, holders, "2", "c7")
+	send(d, customers, "c7", "Alice L.") // both accounts hear of it
+	show(d, texts)
+	// Output:
+	// 1 Alice
+	// 2 Alice
+	// 1 Alice L.
+	// 2 Alice L.
+}
+
+func ExampleLeftJoinForeignKey() {
+	holders := topology.Topic[string, string]{Name: "holders", Key: serde.String, Value: serde.String} // account, customer
+
+	b := topology.NewBuilder()
+	names := ktable.LeftJoinForeignKey(ktable.From(b, holders), ktable.From(b, customers),
+		func(_, customer string) (string, bool) { return customer, true },
+		func(customer, name string, ok bool) string {
+			if !ok {
+				return "unknown " + customer
+			}
+			return name
+		}, "account-names")
+	ktable.To(names, texts)
+
+	d := run(b)
+	send(d, holders, "1", "c7")
+	send(d, customers, "c7", "Alice")
+	show(d, texts)
+	// Output:
+	// 1 unknown c7
+	// 1 Alice
+}
+
+// A balance that changes often is sent once in ten minutes.
+func ExampleSuppress() {
+	held := state.Store[string, int64]{Name: "held", Key: serde.String, Value: serde.Int64}
+
+	b := topology.NewBuilder()
+	ktable.To(ktable.Suppress(ktable.From(b, balances), 10*time.Minute, ktable.Buffer{}, held), numbers)
+
+	d := run(b)
+	sendAt(d, balances, "09:00", "alice", 20)
+	sendAt(d, balances, "09:04", "alice", 25)
+	sendAt(d, balances, "09:10", "bob", 40)
+	show(d, numbers)
+	// Output: alice 25
+}
+
+// Each hour has one result, when it is over.
+func ExampleSuppressUntilClose() {
+	hourly := window.Tumbling{Size: time.Hour}
+	perHour := state.Store[window.Key[string], int64]{Name: "per-hour", Key: window.Keys(serde.String, hourly), Value: serde.Int64}
+	held := perHour
+	held.Name = "held"
+
+	b := topology.NewBuilder()
+	counts := kstream.Count(kstream.WindowedBy(kstream.GroupByKey(kstream.From(b, balances)), hourly), perHour)
+	final := ktable.SuppressUntilClose(counts, ktable.Buffer{}, held)
+	kstream.To(kstream.SelectKey(kstream.Updates(final), func(k window.Key[string], _ int64) string { return k.Key }), numbers)
+
+	d := run(b)
+	sendAt(d, balances, "09:00", "alice", 20)
+	sendAt(d, balances, "09:50", "alice", 25)
+	sendAt(d, balances, "10:00", "bob", 40)
+	show(d, numbers)
+	// Output: alice 2
+}
+
+// Every instance has all rows of a global table.
+func ExampleGlobalFrom() {
+	b := topology.NewBuilder()
+	names := ktable.GlobalFrom(b, customers)
+	byAccount := func(account string, _ int64) (string, bool) { return account, true }
+	kstream.To(kstream.JoinGlobal(kstream.From(b, balances), names, byAccount, func(pounds int64, name string) string {
+		return greet(name, pounds)
+	}), texts)
+
+	d := run(b)
+	send(d, customers, "7", "Alice")
+	send(d, balances, "7", 20)
+	show(d, texts)
+	// Output: 7 Alice has £20
 }
 
 // run builds a topology and starts a driver of it. In a test, which has a t, that is

@@ -145,39 +145,38 @@ type foreignKeys[FK any] struct {
 // sending sends a subscription for a foreign key, if there is one.
 type sending[FK any] func(fk FK, has bool, do byte) error
 
-// inner asks for an inner join. A row that had a partner, or may have had one, must hear
-// also that it has none now, to delete what it sent.
+// inner asks for an inner join. A row whose foreign key has changed must hear also that it
+// has no partner now, to delete what it may have sent; one whose foreign key has stayed has
+// sent nothing without a partner.
 func (j *fkJoin[K, V, FK, W, R]) inner(w *graph.Wiring, x foreignKeys[FK], send sending[FK]) error {
-	switch {
-	case x.hadRow && !x.had, x.hasRow && !x.has:
+	if x.hasRow && !x.has {
 		w.Drop(plan.NullKey)
-		return nil
-	case !x.hadRow && x.hasRow:
-		return send(x.is, true, answerIfThere)
-	case x.hadRow && !x.hasRow:
-		return send(x.was, true, forgetAndAnswer)
-	case !x.hasRow:
-		return nil
 	}
-	if !x.same {
-		if err := send(x.was, true, forget); err != nil {
-			return err
-		}
+	switch {
+	case !x.has && x.had:
+		return send(x.was, true, forgetAndAnswer)
+	case !x.has:
+		return nil
+	case !x.had || x.same:
+		return send(x.is, true, answerIfThere)
+	}
+	if err := send(x.was, true, forget); err != nil {
+		return err
 	}
 	return send(x.is, true, answerAlways)
 }
 
 // outer asks for a left join: every left row is answered.
 func (j *fkJoin[K, V, FK, W, R]) outer(_ *graph.Wiring, x foreignKeys[FK], send sending[FK]) error {
+	if !x.hadRow && !x.hasRow {
+		return nil
+	}
 	if x.had && !x.same {
-		if err := send(x.was, true, forgetAndAnswer); err != nil {
+		if err := send(x.was, true, forget); err != nil {
 			return err
 		}
 	}
-	if x.hasRow || x.hadRow && !x.had {
-		return send(x.is, x.has, answerAlways)
-	}
-	return nil
+	return send(x.is, x.has, answerAlways)
 }
 
 // answer notes who asked for a right row, and answers.

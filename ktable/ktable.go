@@ -61,10 +61,15 @@ func To[K, V any](t Table[K, V], topic topology.Topic[K, V]) {
 }
 
 // Filter keeps the rows for which keep is true. A row that is not kept passes as a
-// delete, whether or not it was there before. Keep is called again when a row is looked
-// up, unless the table is kept.
+// delete, also if it was not there before; only if t is kept in a store is that known, and
+// nothing passes then. Keep is called again when a row is looked up, unless the result is
+// kept.
 func Filter[K, V any](t Table[K, V], keep func(K, V) bool) Table[K, V] {
-	return Table[K, V]{Step: graph.MapTable(t.Step, "filter", true, func(k K, v V) (V, bool) { return v, keep(k, v) })}
+	s := graph.MapTable(t.Step, "filter", true, func(k K, v V) (V, bool) { return v, keep(k, v) })
+	if t.Step.KnowsOld() {
+		s.NeedOld()
+	}
+	return Table[K, V]{Step: s}
 }
 
 // MapValues changes every value. It is not called for deletes, and is called again when a

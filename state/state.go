@@ -67,7 +67,7 @@ func (s Store[K, V]) Spec() plan.StoreSpec {
 	case ok:
 		s.specWindow(&d, windowed.Windows())
 	case s.Retention > 0:
-		d.Err = fmt.Errorf("Retention is for window stores, whose Key comes from window.Keys")
+		d.Err = fmt.Errorf("it has Retention, which is for window stores: their Key comes from window.Keys")
 	case s.History > 0:
 		d.Kind = store.Versioned
 	case isWindowKey[K]():
@@ -95,9 +95,9 @@ func (s Store[K, V]) specWindow(d *plan.StoreSpec, w window.Windows) {
 	}
 	switch {
 	case s.History > 0:
-		d.Err = fmt.Errorf("History of a window store: a window keeps its latest value alone")
+		d.Err = fmt.Errorf("it has windows and History: a window keeps its latest value alone")
 	case d.Retention < need:
-		d.Err = fmt.Errorf("Retention %v is less than its windows need, %v", s.Retention, time.Duration(need)*time.Millisecond)
+		d.Err = fmt.Errorf("its Retention %v is less than its windows need, %v", s.Retention, time.Duration(need)*time.Millisecond)
 	}
 }
 
@@ -166,7 +166,7 @@ func Windows[K, V any](r Reader[window.Key[K], V], k K, from, to time.Time) iter
 	if !ok {
 		return failed[window.Key[K], V](fmt.Errorf("state: Windows of a store without windows"))
 	}
-	return w.Windows(window.Key[K]{Key: k, Start: time.UnixMilli(0)}, false, from, to)
+	return w.Windows(window.Key[K]{Key: k, Start: time.UnixMilli(0), End: time.UnixMilli(0)}, false, from, to)
 }
 
 // AllWindows is Windows of every key, by start and then by key.

@@ -108,6 +108,42 @@ func ExampleDriver_Advance() {
 	// alice 2
 }
 
+// With more partitions and the record cache a test is closer to production.
+func ExampleOptions() {
+	b := topology.NewBuilder()
+	sumPayments(b)
+	topo, err := b.Build()
+	if err != nil {
+		panic(err)
+	}
+	d := streamstest.Options{Partitions: 4, CommitEvery: 100, CacheBytes: 1 << 20}.New(exampleT{}, topo)
+	for range 3 {
+		streamstest.Send(d, payments, topology.Record[string, int64]{Key: "alice", Value: 3})
+	}
+	d.Commit()
+	for _, r := range streamstest.Read(d, totals) {
+		fmt.Println(r.Key, r.Value)
+	}
+	// Output: alice 9
+}
+
+// What a processor has in a variable is lost in a restart; what it has in a store is not.
+func ExampleDriver_Restart() {
+	b := topology.NewBuilder()
+	sumPayments(b)
+
+	d := run(b)
+	streamstest.Send(d, payments, topology.Record[string, int64]{Key: "alice", Value: 3})
+	d.Restart()
+	streamstest.Send(d, payments, topology.Record[string, int64]{Key: "alice", Value: 4})
+	for _, r := range streamstest.Read(d, totals) {
+		fmt.Println(r.Key, r.Value)
+	}
+	// Output:
+	// alice 3
+	// alice 7
+}
+
 // run builds a topology and starts a driver of it.
 func run(b *topology.Builder) *streamstest.Driver {
 	topo, err := b.Build()

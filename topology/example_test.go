@@ -42,6 +42,20 @@ func ExampleSink() {
 	// Output: alice 3
 }
 
+// The topic is chosen for each record.
+func ExampleSinkEach() {
+	statement := topology.Topic[string, int64]{Key: serde.String, Value: serde.Int64}
+
+	b := topology.NewBuilder()
+	topology.SinkEach(topology.Source(b, payments), func(r topology.Record[string, int64]) string { return "statement-" + r.Key }, statement)
+
+	d := run(b)
+	send(d, payments, "alice", 3)
+	statement.Name = "statement-alice"
+	show(d, statement)
+	// Output: alice 3
+}
+
 // A processor is a function for each record, made by a function for each task.
 func ExampleProcess() {
 	b := topology.NewBuilder()

@@ -66,6 +66,10 @@ func Keep(w Windows) int64 {
 		return 2*f.size.Milliseconds() + f.grace.Milliseconds()
 	case Endless:
 		return math.MaxInt64 / 4 // for ever
+	case Sessions:
+		if f.emit.onClose { // it closes a millisecond after it takes its last record
+			return f.size.Milliseconds() + f.grace.Milliseconds() + 1
+		}
 	}
 	return f.size.Milliseconds() + f.grace.Milliseconds()
 }

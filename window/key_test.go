@@ -90,7 +90,7 @@ func TestKeysRefuse(t *testing.T) {
 	sp := splitter(t, keys)
 
 	_, err := keys.Decode([]byte("1234567"))
-	require.EqualError(t, err, "window: a windowed key takes at least 8 bytes, for its start, not 7: use the serde that the data was written with")
+	require.EqualError(t, err, "window: a windowed key takes at least 8 bytes, for its times, not 7: use the serde that the data was written with")
 	_, err = keys.Decode([]byte("EUR\xff\xff\xff\xff\xff\xff\xff\xff"))
 	require.ErrorContains(t, err, "window: a windowed key starts at 1969-12-31T23:59:59.999Z, and no window starts before 1970")
 	_, err = keys.Append(nil, window.Key[string]{Key: "EUR"})

@@ -168,7 +168,7 @@ func TestCheck(t *testing.T) {
 		{window.Hopping{Size: hour, Every: hour}, ""},
 		{window.Hopping{Size: hour, Every: 7 * ms}, ""},
 
-		{nil, "window: windows are a <nil>: write a value of window.Tumbling or window.Hopping"},
+		{nil, "window: windows are a <nil>: write a value of one of the types of package window, such as window.Tumbling"},
 		{&window.Tumbling{Size: hour}, "window: windows are a *window.Tumbling: write a value"},
 		{(*window.Hopping)(nil), "window: windows are a *window.Hopping: write a value"},
 

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -79,10 +80,19 @@ func TestDeleteRecordsMovesTheEarliestOffset(t *testing.T) {
 	})
 }
 
-func TestAdminHonoursItsContext(t *testing.T) {
-	c := onEmbedded(t)
+func TestQuestionsEndWithTheirContext(t *testing.T) {
+	direct := onEmbedded(t)
+	px := newProxy(t, direct.seeds[0])
+	c := dial(t, []string{px.addr})
+	missing := kafka.Partition{Topic: "missing"}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := c.ListOffsets(ctx, []kafka.Partition{{Topic: "missing"}}, Latest, false)
+	_, err := c.ListOffsets(ctx, []kafka.Partition{missing}, Latest, false)
 	require.ErrorIs(t, err, context.Canceled)
+
+	defer px.freeze()() // the broker says nothing any more
+	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	within(t, firstContact/2, func() { _, err = c.Topics(ctx, "any") })
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 }

@@ -77,6 +77,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
 	c.any = c.link(c.ctx, c.nextAddress)
+	c.any.wait = firstContact // any broker has these answers at hand, so another one is tried soon
 	c.controller = c.link(c.ctx, c.findController)
 	ctx, cancel := context.WithTimeout(ctx, firstContact)
 	defer cancel()

@@ -16,6 +16,7 @@ import (
 )
 
 func TestDialToNobodyFailsSoonAndSaysWhatToCheck(t *testing.T) {
+	t.Parallel() // it waits for long, and does next to nothing meanwhile
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := l.Addr().String()
@@ -31,6 +32,7 @@ func TestDialToNobodyFailsSoonAndSaysWhatToCheck(t *testing.T) {
 
 // A host that takes the connection and says nothing is the worst kind.
 func TestDialToASilentHostFailsSoon(t *testing.T) {
+	t.Parallel() // it waits for long, and does next to nothing meanwhile
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer l.Close()
@@ -118,9 +120,14 @@ func TestOverTLSRecordsPassAndCloseIsPrompt(t *testing.T) {
 	require.NoError(t, p.Commit(Member{Group: to.Topic, Generation: -1}, map[kafka.Partition]kafka.Offset{to: {At: 3}}))
 	f := newFetcher(t, c, FetchOptions{ReadCommitted: true})
 	require.Equal(t, values("v", 3), read(t, f, to, 0).to(4))
-	within(t, 40*time.Millisecond, f.Close)
+	defer px.freeze()() // the next answer will not come
+	within(t, readTimeout/2, f.Close)
+}
 
-	_, err = Dial(t.Context(), Options{Brokers: []string{px.addr}}) // without TLS
+func TestDialWithoutTheTLSThatIsNeededSaysSo(t *testing.T) {
+	t.Parallel() // it waits for long, and does next to nothing meanwhile
+	px, _ := newTLSProxy(t, onEmbedded(t).seeds[0])
+	_, err := Dial(t.Context(), Options{Brokers: []string{px.addr}})
 	require.ErrorContains(t, err, "TLS")
 }
 
@@ -146,7 +153,7 @@ func TestCloseEndsWhatWaitsAndLeavesNothing(t *testing.T) {
 		<-joined
 
 		// Nothing else is closed: the client's end is theirs.
-		within(t, time.Second, func() { c.Close() })
+		within(t, readTimeout/2, func() { c.Close() })
 		require.ErrorIs(t, <-ran, errClosed)
 		require.ErrorIs(t, p.Wait(), errClosed)
 		require.ErrorIs(t, p.Commit(Member{}, nil), errClosed)

@@ -12,6 +12,10 @@
 //	Target        one partition being written (producer.go)
 //	Group         one member of a consumer group (group.go)
 //
+// Below them are conn, one connection that can be cut (conn.go), and link, a connection to
+// whoever has a role, which asks until there is an answer (link.go). What an answer means
+// is decided in errors.go.
+//
 // # What must stay true
 //
 // Every connection does one thing. A broker answers the requests of one connection in
@@ -26,5 +30,6 @@
 //
 // A sealed batch keeps its sequence number for ever, and no batch is sent more than four
 // behind the oldest one without an answer: a broker remembers only the last five batches
-// of a producer and partition, and takes what it does not remember for a gap (sender.go).
+// of a producer and partition, and takes what it does not remember for a gap. The first
+// batch goes alone: a broker that does not know a producer takes any number (sender.go).
 package broker

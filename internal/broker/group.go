@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -102,18 +103,20 @@ func (g *Group) Run(ctx context.Context) error {
 	defer g.leave()
 	defer g.disconnect()
 	reason := "first join"
+	level := slog.LevelWarn
 	for ctx.Err() == nil {
 		reason = cmp.Or(g.checkSession(), reason)
 		next, err := g.step(ctx, reason)
 		switch {
 		case err == nil:
-			reason = next
+			reason, level = next, slog.LevelWarn
 		case ctx.Err() != nil, errors.Is(err, errAgain):
 		case isFatalToMember(err):
 			g.lose(err)
 			return fmt.Errorf("broker: member of group %q: %w", g.o.Group, err)
 		default: // the network, or another coordinator
-			g.c.log.Warn("a request to the group's coordinator failed, trying again", "group", g.o.Group, "error", err)
+			g.c.log.Log(ctx, level, "a request to the group's coordinator failed, trying until one succeeds", "group", g.o.Group, "error", err)
+			level = slog.LevelDebug
 			g.disconnect()
 			sleep(ctx, later+rand.N(2*later))
 		}
@@ -164,7 +167,7 @@ func (g *Group) connect(ctx context.Context) error {
 	if g.conn != nil {
 		return nil
 	}
-	search, end := g.c.bound(ctx, g.o.Session/4) // the session may expire meanwhile
+	search, end := g.c.bound(ctx, g.o.Session/4) // the session may expire, which must be noticed
 	defer end()
 	addr, err := g.c.findCoordinator(search, sarama.CoordinatorGroup, g.o.Group)
 	if err != nil {
@@ -172,7 +175,10 @@ func (g *Group) connect(ctx context.Context) error {
 	}
 	// A JoinGroup waits for the slowest member, a SyncGroup for the leader.
 	cn := g.c.newConn(ctx, addr, g.o.Rebalance+readTimeout)
-	if err := cn.open(); err != nil {
+	stop := context.AfterFunc(search, cn.cut)
+	err = cn.open()
+	stop()
+	if err != nil {
 		return err
 	}
 	g.conn = cn

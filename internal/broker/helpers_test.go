@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -23,10 +25,38 @@ var discard = slog.New(slog.DiscardHandler)
 
 func dial(t testing.TB, brokers []string) *Client {
 	t.Helper()
-	c, err := Dial(context.Background(), Options{Brokers: brokers, ClientID: "test"})
+	c, err := Dial(context.Background(), Options{Brokers: brokers, ClientID: "test", Log: logOnFailure(t)})
 	require.NoError(t, err)
 	t.Cleanup(func() { c.Close() })
 	return c
+}
+
+// logOnFailure shows what was logged if the test fails.
+func logOnFailure(t testing.TB) *slog.Logger {
+	var lines lockedBuffer
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the log:\n%s", lines.String())
+		}
+	})
+	return slog.New(slog.NewTextHandler(&lines, &slog.HandlerOptions{Level: slog.LevelDebug}))
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // each runs f on the embedded broker and on a real Kafka.
@@ -43,11 +73,13 @@ func onEmbedded(t testing.TB) *Client {
 	return dial(t, b.Addrs())
 }
 
-// createTopic creates a topic of its own for the test.
+// createTopic creates a topic of its own for the test. It keeps records of any age.
 func createTopic(t testing.TB, c *Client, partitions int32, config map[string]string) string {
 	t.Helper()
 	name := kafkatest.Topic(t)
-	require.NoError(t, c.CreateTopic(t.Context(), TopicSpec{Name: name, Partitions: partitions, Replication: -1, Config: config}))
+	all := map[string]string{"retention.ms": "-1"}
+	maps.Copy(all, config)
+	require.NoError(t, c.CreateTopic(t.Context(), TopicSpec{Name: name, Partitions: partitions, Replication: -1, Config: all}))
 	return name
 }
 

@@ -23,12 +23,13 @@ type link struct {
 	c    *Client
 	life context.Context
 	find func(context.Context) (addr string, err error)
+	wait time.Duration // for an answer
 	sem  chan struct{} // guards conn; a channel, so that waiting for it can end
 	conn *conn
 }
 
 func (c *Client) link(life context.Context, find func(context.Context) (string, error)) *link {
-	return &link{c: c, life: life, find: find, sem: make(chan struct{}, 1)}
+	return &link{c: c, life: life, find: find, wait: readTimeout, sem: make(chan struct{}, 1)}
 }
 
 // A question is one request that may be sent again when its answer was lost or says "not
@@ -101,7 +102,7 @@ func (l *link) open(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	cn := l.c.newConn(l.life, addr, readTimeout)
+	cn := l.c.newConn(l.life, addr, l.wait)
 	stop := context.AfterFunc(ctx, cn.cut)
 	err = cn.open()
 	stop()

@@ -225,7 +225,7 @@ func TestCloseUnblocksWhatWaits(t *testing.T) {
 				defer p.mu.Unlock()
 				return p.held > 0 || name == "Commit"
 			})
-			within(t, time.Second, func() {
+			within(t, readTimeout/2, func() {
 				p.Close()
 				require.ErrorIs(t, <-errs, errProducerClosed)
 			})

@@ -34,6 +34,7 @@ type proxy struct {
 	chance  float64       // that a message is the last of its connection
 	rng     *rand.Rand
 	cuts    int
+	opened  int
 	spoil   func(answer []byte) // changes what a broker answers
 }
 
@@ -99,6 +100,13 @@ func (px *proxy) freeze() (thaw func()) {
 	return func() { close(ice) }
 }
 
+// accepted is how many connections there have been.
+func (px *proxy) accepted() int {
+	px.mu.Lock()
+	defer px.mu.Unlock()
+	return px.opened
+}
+
 func closedChan() chan struct{} {
 	c := make(chan struct{})
 	close(c)
@@ -137,6 +145,7 @@ func (px *proxy) accept() {
 			continue
 		}
 		px.conns[down], px.conns[up] = true, true
+		px.opened++
 		px.mu.Unlock()
 		px.wg.Go(func() { px.pass(up, down, nil) })
 		px.wg.Go(func() { px.pass(down, up, px.rewrite) })

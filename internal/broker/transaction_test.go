@@ -85,6 +85,7 @@ func TestSuccessorFencesAndAbortsItsPredecessor(t *testing.T) {
 }
 
 func TestProducerOutlivesItsOwnTransactionTimeout(t *testing.T) {
+	t.Parallel() // it waits for long, and does next to nothing meanwhile
 	each(t, func(t *testing.T, c *Client) {
 		to, id := kafka.Partition{Topic: createTopic(t, c, 1, nil)}, kafkatest.Topic(t)
 		p := newProducer(t, c, ProducerOptions{TransactionalID: id, TransactionTimeout: 100 * time.Millisecond})

@@ -23,6 +23,9 @@ import (
 type spec struct {
 	build  func(*topology.Builder)
 	stores map[string]rows // what the vectors say of stores, by the names that they have there
+
+	// Restarts show: its processors have variables or schedules, which begin anew.
+	restartsShow bool
 }
 
 // theme is specs by the names that the vectors give them.
@@ -56,14 +59,18 @@ func TestConformance(t *testing.T) {
 				t.Fatalf("no topology for %s: add one to a theme of this package", f.Spec)
 			}
 			for i, c := range f.Cases {
-				t.Run(fmt.Sprint("case-", i), func(t *testing.T) { run(t, f, i, c, s) })
+				t.Run(fmt.Sprint("case-", i), func(t *testing.T) { run(t, f, i, c, s, false) })
+				if !s.restartsShow {
+					t.Run(fmt.Sprint("case-", i, "-with-restarts"), func(t *testing.T) { run(t, f, i, c, s, true) })
+				}
 			}
 		})
 	}
 }
 
-// run runs one case, up to the first answer that differs.
-func run(t *testing.T, f file, number int, c testCase, s spec) {
+// run runs one case, up to the first answer that differs. A task that is ended and started
+// again after each step has to answer the same.
+func run(t *testing.T, f file, number int, c testCase, s spec, restarts bool) {
 	t.Helper()
 	b := topology.NewBuilder()
 	s.build(b)
@@ -75,6 +82,9 @@ func run(t *testing.T, f file, number int, c testCase, s spec) {
 	topics := f.outputs(topo)
 	for i, step := range c.Steps {
 		step.do(d)
+		if restarts {
+			d.Restart()
+		}
 		for _, topic := range topics {
 			want, got := step.answers(topic), read(d, topic)
 			if !slices.Equal(want, got) {

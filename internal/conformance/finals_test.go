@@ -15,14 +15,13 @@ import (
 //
 // Kafka Streams loses a window that its store has forgotten before it is sent, when time
 // jumps over it and the store keeps no more than it must. Here no window is lost, and so
-// tumbling-final-jumps and tumbling-final-default-retention differ, on purpose: testdata
-// has no vectors of them.
+// some of them differ: see testdata/README.md.
 var finals = theme{
 	"tumbling-final": {build: func(b *topology.Builder) {
-		catsAtClose(b, window.Tumbling{Size: 10 * ms, Grace: 5 * ms, Emit: window.OnClose()}, forever)
+		catsAtClose(b, tensAtClose, forever)
 	}},
 	"tumbling-final-default-retention": {build: func(b *topology.Builder) {
-		catsAtClose(b, window.Tumbling{Size: 10 * ms, Grace: 5 * ms, Emit: window.OnClose()}, 0)
+		catsAtClose(b, tensAtClose, 0)
 	}, stores: map[string]rows{"a": ofWindows(windowed("a", tensAtClose, serde.String))}},
 	"tumbling-final-jumps":          {build: func(b *topology.Builder) { countAtClose(b, tensOnce, 0) }, stores: map[string]rows{"c": ofWindows(windowed("c", tensOnce, serde.Int64))}},
 	"tumbling-final-jumps-retained": {build: func(b *topology.Builder) { countAtClose(b, tensOnce, forever) }, stores: map[string]rows{"c": ofWindows(windowed("c", tensOnce, serde.Int64))}},

@@ -30,25 +30,27 @@ var streamJoins = theme{
 	"headers-stream-stream":          {build: outer(around(6*ms, 3*ms))},
 
 	"self-join": {build: func(b *topology.Builder) {
-		in := kstream.From(b, plain("in"))
-		kstream.To(kstream.JoinStream(in, in, dash, on(around(6*ms, 4*ms))), plain("out"))
+		in := kstream.From(b, keyed("in"))
+		kstream.To(kstream.JoinStream(in, in, dashed, on(around(6*ms, 4*ms))), keyed("out"))
 	}},
 	"stream-stream-with-key": {build: func(b *topology.Builder) {
-		type pair struct{ left, right string }
-		pairs := kstream.JoinStream(kstream.From(b, plain("left")), kstream.From(b, plain("right")), func(l, r string) pair { return pair{l, r} }, on(window.Within(10*ms)))
-		kstream.To(kstream.MapValuesWithKey(pairs, func(k string, p pair) string { return k + ":" + dash(p.left, p.right) }), plain("out"))
+		l, r := sides(b)
+		pairs := kstream.JoinStream(l, r, dashed, on(window.Within(10*ms)))
+		kstream.To(kstream.MapValuesWithKey(pairs, func(k string, p *string) string { return k + ":" + *p }), plain("out"))
 	}},
 	"stream-stream-chain": {build: func(b *topology.Builder) {
-		pairs := kstream.JoinStream(kstream.From(b, plain("one")), kstream.From(b, plain("two")), dash, on(around(10*ms, 10*ms)))
+		pairs := kstream.JoinStream(kstream.From(b, keyed("one")), kstream.From(b, keyed("two")), dashed, on(around(10*ms, 10*ms)))
 		again := on(around(6*ms, 10*ms))
 		again.Name = "again"
-		kstream.To(kstream.LeftJoinStream(pairs, kstream.From(b, plain("three")), dashLeft, again), plain("out"))
+		three := kstream.From(b, keyed("three"))
+		kstream.To(kstream.LeftJoinStream(pairs, three, func(p, r *string, _ bool) *string { return dashed(p, r) }, again), keyed("out"))
 	}},
 	"stream-stream-rekeyed": {build: func(b *topology.Builder) {
-		byLetter := func(topic string) kstream.Stream[string, string] {
-			return kstream.KeyBy(kstream.From(b, plain(topic)), func(_, v string) string { return v[:1] }, plain(topic+"-by-letter"))
+		byFirst := func(topic string) kstream.Stream[string, *string] {
+			some := kstream.Filter(kstream.From(b, keyed(topic)), func(_ string, v *string) bool { return v != nil })
+			return kstream.KeyBy(some, func(_ string, v *string) string { return *first(v) }, keyed(topic+"-by-first"))
 		}
-		kstream.To(kstream.JoinStream(byLetter("left"), byLetter("right"), dash, on(around(10*ms, 8*ms))), plain("out"))
+		kstream.To(kstream.JoinStream(byFirst("left"), byFirst("right"), dashed, on(around(10*ms, 8*ms))), keyed("out"))
 	}},
 	"stream-stream-left-rekeyed": {build: leftRekeyed},
 }
@@ -61,25 +63,37 @@ func around(d, grace time.Duration) window.Join {
 	return window.Join{Before: d, After: d, Grace: grace}
 }
 
-func on(w window.Join) kstream.Joined[string, string, string] {
-	return kstream.Joined[string, string, string]{Name: "join", Key: serde.String, Left: serde.String, Right: serde.String, Window: w}
+func on(w window.Join) kstream.Joined[string, *string, *string] {
+	texts := serde.Nullable(serde.String)
+	return kstream.Joined[string, *string, *string]{Name: "join", Key: serde.String, Left: texts, Right: texts, Window: w}
 }
+
+// sides are the topics left and right. Their null values join nothing, and make time go on.
+func sides(b *topology.Builder) (left, right kstream.Stream[string, *string]) {
+	return kstream.From(b, keyed("left")), kstream.From(b, keyed("right"))
+}
+
+// dashed is dash for values that may be missing, and so nil.
+func dashed(l, r *string) *string { return new(or(l, "null") + "-" + or(r, "null")) }
 
 func inner(w window.Join) func(*topology.Builder) {
 	return func(b *topology.Builder) {
-		kstream.To(kstream.JoinStream(kstream.From(b, plain("left")), kstream.From(b, plain("right")), dash, on(w)), plain("out"))
+		l, r := sides(b)
+		kstream.To(kstream.JoinStream(l, r, dashed, on(w)), keyed("out"))
 	}
 }
 
 func left(w window.Join) func(*topology.Builder) {
 	return func(b *topology.Builder) {
-		kstream.To(kstream.LeftJoinStream(kstream.From(b, plain("left")), kstream.From(b, plain("right")), dashLeft, on(w)), plain("out"))
+		l, r := sides(b)
+		kstream.To(kstream.LeftJoinStream(l, r, func(l, r *string, _ bool) *string { return dashed(l, r) }, on(w)), keyed("out"))
 	}
 }
 
 func outer(w window.Join) func(*topology.Builder) {
 	return func(b *topology.Builder) {
-		kstream.To(kstream.OuterJoinStream(kstream.From(b, plain("left")), kstream.From(b, plain("right")), dashOuter, on(w)), plain("out"))
+		l, r := sides(b)
+		kstream.To(kstream.OuterJoinStream(l, r, func(l *string, _ bool, r *string, _ bool) *string { return dashed(l, r) }, on(w)), keyed("out"))
 	}
 }
 

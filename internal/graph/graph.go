@@ -130,7 +130,7 @@ func (s *Step) Rekey() *Step { s.rekeyed = s; return s }
 func (s *Step) Meet(call string) *Step {
 	s.meets = true
 	if r := s.rekeyed; r != nil {
-		s.b.fail(s.at, "%s of a stream whose key was changed by %s at %s: records of one key may be in different tasks; send it through kstream.Repartition first, or change the key with kstream.KeyBy or kstream.GroupBy", call, r.kind, r.at)
+		s.b.Fail("%s of a stream whose key was changed by %s at %s: records of one key may be in different tasks; send it through kstream.Repartition first, or change the key with kstream.KeyBy or kstream.GroupBy", call, r.kind, r.at)
 	}
 	return s
 }

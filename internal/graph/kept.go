@@ -92,11 +92,11 @@ func (d *parser) bytes(n int64) []byte {
 	return b
 }
 
-// Waiting is the key of what waits: it is ordered by a time, a number, and the key.
+// Waiting is the key of what waits: it is ordered by a time, the key, and a number.
 type Waiting[K any] struct {
 	At     int64
-	Number uint32
 	Key    K
+	Number uint32
 }
 
 // WaitingKeys encodes the keys of what waits, so that their bytes have their order.
@@ -105,8 +105,8 @@ type WaitingKeys[K any] struct{ Key serde.Serde[K] }
 // Append implements serde.Serde.
 func (s WaitingKeys[K]) Append(dst []byte, k Waiting[K]) ([]byte, error) {
 	dst = binary.BigEndian.AppendUint64(dst, uint64(k.At)^1<<63)
-	dst = binary.BigEndian.AppendUint32(dst, k.Number)
-	return s.Key.Append(dst, k.Key)
+	dst, err := s.Key.Append(dst, k.Key)
+	return binary.BigEndian.AppendUint32(dst, k.Number), err
 }
 
 // Decode implements serde.Serde.
@@ -114,8 +114,9 @@ func (s WaitingKeys[K]) Decode(data []byte) (k Waiting[K], err error) {
 	if len(data) < 12 {
 		return k, fmt.Errorf("graph: %d bytes are no key of what waits", len(data))
 	}
+	end := len(data) - 4
 	k.At = int64(binary.BigEndian.Uint64(data) ^ 1<<63)
-	k.Number = binary.BigEndian.Uint32(data[8:])
-	k.Key, err = s.Key.Decode(data[12:])
+	k.Number = binary.BigEndian.Uint32(data[end:])
+	k.Key, err = s.Key.Decode(data[8:end:end])
 	return k, err
 }

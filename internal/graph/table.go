@@ -22,6 +22,7 @@ type table struct {
 	old    bool              // somebody needs old values
 	from   []*Step           // the tables that the rows are computed from, unless they are kept
 	view   func(*Wiring) any // a Lookup over that of from
+	passes []*Step           // the tables whose changes it passes on, with their old values
 
 	// Of a source: the store that keeps its rows if somebody needs them, what keeps them
 	// there when the graph is complete, and a func(state.Store[K, V]) to keep them elsewhere.
@@ -217,6 +218,9 @@ func (s *Step) need() {
 func (s *Step) NeedOld() *Step {
 	t := s.table
 	t.old = true
+	for _, of := range t.passes {
+		of.NeedOld()
+	}
 	switch {
 	case t.kept != nil:
 	case t.sent:
@@ -229,6 +233,19 @@ func (s *Step) NeedOld() *Step {
 		t.needed = true
 	}
 	return s
+}
+
+// KnowsOld says whether the table's old values can be had without keeping anything more.
+func (s *Step) KnowsOld() bool {
+	if s.table.kept != nil {
+		return true
+	}
+	for _, from := range s.table.from {
+		if !from.KnowsOld() {
+			return false
+		}
+	}
+	return len(s.table.from) > 0
 }
 
 // Old says whether somebody needs the old values of the table's rows.
@@ -299,9 +316,9 @@ func Stored[K, V any](parent *Step, kind string, rows state.Store[K, V]) *Step {
 	return s
 }
 
-// Same makes a step's rows those of another table, whose changes it passes on.
-func (s *Step) Same(of *Step) *Step {
-	s.table = &table{kept: of.table.kept, rows: of.table.rows}
+// Same makes a step's rows those of tables that share a store, whose changes it passes on.
+func (s *Step) Same(of ...*Step) *Step {
+	s.table = &table{kept: of[0].table.kept, rows: of[0].table.rows, passes: of}
 	return s
 }
 

@@ -104,7 +104,7 @@ func (s *Store) applyEntry(e int32) error {
 	if key[0] == tagPut {
 		return nil
 	}
-	if s.spec.Kind.windowed() && !s.visible(s.spec.Kind.start(key)) {
+	if s.spec.Kind.Windowed() && !s.visible(s.spec.Kind.start(key)) {
 		return nil
 	}
 	value, time, ok := s.dirty.value(s.dirty.entries[e].record)

@@ -140,7 +140,7 @@ func (d *dirty) add(hash uint32, key []byte) int32 {
 	d.entries = append(d.entries, entry{hash: hash, key: uint32(len(d.arena)), keyLen: uint32(len(key)), sibling: -1})
 	d.arena = append(d.arena, key...)
 	d.table.insert(hash, e)
-	if d.kind.windowed() {
+	if d.kind.Windowed() {
 		d.link(e)
 	}
 	return e

@@ -61,7 +61,7 @@ func FuzzTimes(f *testing.F) {
 }
 
 func FuzzDecodeManifest(f *testing.F) {
-	m := manifest{origin: "topic/0", layout: "x", base: position{7, 9}, segments: []segmentState{{-1, 5, -1}, {1 << 40, 6, 5}}}
+	m := manifest{origin: "topic/0", layout: "x", base: position{7, 9}, segments: []segmentState{{-1, 3, 5, -1}, {1 << 40, 4, 6, 5}}}
 	f.Add(m.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := decodeManifest(b)
@@ -74,7 +74,7 @@ func FuzzDecodeManifest(f *testing.F) {
 }
 
 func TestManifestRoundTrip(t *testing.T) {
-	m := &manifest{origin: "topic/0", layout: "x", base: position{7, 9}, segments: []segmentState{{-1, 5, -1}, {1 << 40, 6, 5}}}
+	m := &manifest{origin: "topic/0", layout: "x", base: position{7, 9}, segments: []segmentState{{-1, 3, 5, -1}, {1 << 40, 4, 6, 5}}}
 	n, err := decodeManifest(m.encode())
 	require.NoError(t, err)
 	require.Equal(t, m, n)

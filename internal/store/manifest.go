@@ -20,6 +20,8 @@ type manifest struct {
 // segmentState is what the manifest knows of a segment.
 type segmentState struct {
 	id int64
+	// created: every changelog record of a row of the segment is at it or behind it.
+	created int64
 	// complete: no changelog record before it is missing in the segment.
 	complete int64
 	// durable is the offset that the segment's database had when it was flushed last. A
@@ -31,7 +33,7 @@ const (
 	manifestName = "STORE"
 	// manifestMagic has the format of the whole store as its last number. Raise it when
 	// anything on disk changes: stores of another format are restored anew.
-	manifestMagic = "streams store 1\n"
+	manifestMagic = "streams store 2\n"
 )
 
 var errManifest = errors.New("the file " + manifestName + " is damaged or of another format")
@@ -46,6 +48,7 @@ func (m *manifest) encode() []byte {
 	b = binary.AppendUvarint(b, uint64(len(m.segments)))
 	for _, s := range m.segments {
 		b = binary.AppendVarint(b, s.id)
+		b = binary.AppendVarint(b, s.created)
 		b = binary.AppendVarint(b, s.complete)
 		b = binary.AppendVarint(b, s.durable)
 	}
@@ -62,7 +65,7 @@ func decodeManifest(b []byte) (*manifest, error) {
 	m := &manifest{origin: string(r.bytes(r.uvarint())), layout: string(r.bytes(r.uvarint()))}
 	m.base, _ = readPosition(r.bytes(2 * timeLen))
 	for range r.uvarint() {
-		m.segments = append(m.segments, segmentState{r.varint(), r.varint(), r.varint()})
+		m.segments = append(m.segments, segmentState{r.varint(), r.varint(), r.varint(), r.varint()})
 		if r.short {
 			break
 		}

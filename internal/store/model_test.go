@@ -45,7 +45,7 @@ func (m *model) clone() *model {
 }
 
 func (m *model) put(key string, value []byte, time int64) (dropped bool) {
-	if m.spec.Kind.windowed() {
+	if m.spec.Kind.Windowed() {
 		start := m.spec.Kind.start([]byte(key))
 		if m.top != noTime && start <= m.top-m.spec.Retention {
 			return true
@@ -80,7 +80,7 @@ func (m *model) all() []Row {
 		if r.value == nil {
 			continue
 		}
-		if m.spec.Kind.windowed() && m.spec.Kind.start([]byte(k)) <= m.top-m.spec.Retention {
+		if m.spec.Kind.Windowed() && m.spec.Kind.start([]byte(k)) <= m.top-m.spec.Retention {
 			continue
 		}
 		rows = append(rows, Row{Key: []byte(k), Value: r.value, Time: r.time})
@@ -100,7 +100,7 @@ func (m *model) query(q Query) []Row {
 		if q.From != nil && bytes.Compare(r.Key, q.From) < 0 || q.To != nil && bytes.Compare(r.Key, q.To) > 0 {
 			continue
 		}
-		if m.spec.Kind.windowed() {
+		if m.spec.Kind.Windowed() {
 			start, key := m.spec.Kind.start(r.Key), unescape(m.spec.Kind.inner(r.Key))
 			if start < q.Start || start > q.End || q.Key != nil && !bytes.Equal(key, q.Key) {
 				continue
@@ -321,7 +321,7 @@ func (m *modelRun) scan() {
 	if m.r.IntN(2) == 0 {
 		q.To = []byte(m.rowKey())
 	}
-	if m.spec.Kind.windowed() {
+	if m.spec.Kind.Windowed() {
 		q.ByTime = m.r.IntN(3) == 0
 		if m.r.IntN(2) == 0 {
 			q.Key = []byte(m.key())

@@ -66,7 +66,7 @@ func (s *Store) openDir(origin string) error {
 
 // layout describes how the rows lie on disk, as far as that depends on the Spec.
 func (s *Store) layout() string {
-	if s.spec.Kind.windowed() {
+	if s.spec.Kind.Windowed() {
 		return fmt.Sprintf("%v, buckets of %d ms", s.spec.Kind, interval(s.spec.Retention))
 	}
 	return s.spec.Kind.String()
@@ -88,7 +88,7 @@ func (s *Store) create(origin string) (*manifest, error) {
 
 // openEngine opens the engine; an empty dir means memory.
 func (s *Store) openEngine(dir string, m *manifest) error {
-	if s.spec.Kind.windowed() {
+	if s.spec.Kind.Windowed() {
 		e, err := openSegments(dir, s.spec, m, s.res)
 		if err != nil {
 			return err

@@ -24,7 +24,7 @@ func (s *Store) Scan(q Query) iter.Seq2[Row, error] {
 		s.scans++
 		defer func() { s.scans-- }()
 		var err error
-		if s.spec.Kind.windowed() && q.ByTime {
+		if s.spec.Kind.Windowed() && q.ByTime {
 			err = s.scanByTime(q, yield)
 		} else {
 			err = s.scanSpan(s.span(q), yield)
@@ -44,7 +44,7 @@ func (s *Store) span(q Query) span {
 	if q.To != nil {
 		p.hi = append([]byte{tagRow}, q.To...)
 	}
-	if !s.spec.Kind.windowed() {
+	if !s.spec.Kind.Windowed() {
 		return p
 	}
 	p.start, p.end = q.Start, q.End
@@ -117,7 +117,7 @@ func (s *Store) drain(c cursor, p span, yield func(Row, error) bool) error {
 // row is the row that a cursor stands on, unless it does not belong to the answer.
 func (s *Store) row(c cursor, p span) (Row, bool) {
 	key := c.key()
-	if s.spec.Kind.windowed() && !p.has(s.spec.Kind.start(key)) {
+	if s.spec.Kind.Windowed() && !p.has(s.spec.Kind.start(key)) {
 		return Row{}, false
 	}
 	value, time, ok := c.row()

@@ -271,7 +271,7 @@ func (s *segments) find(id int64) *segment {
 
 // create makes a segment. When that fails the engine is of no use but to be closed.
 func (s *segments) create(id int64) (*segment, error) {
-	g := &segment{segmentState: segmentState{id: id, complete: s.at.offset, durable: -1}, rows: newMemory(), bloom: &bloom{}}
+	g := &segment{segmentState: segmentState{id: id, created: s.at.offset, complete: s.at.offset, durable: -1}, rows: newMemory(), bloom: &bloom{}}
 	i, _ := slices.BinarySearchFunc(s.list, id, func(g *segment, id int64) int {
 		return int(min(max(g.id-id, -1), 1))
 	})
@@ -286,6 +286,15 @@ func (s *segments) create(id int64) (*segment, error) {
 }
 
 func (s *segments) position() position { return s.at }
+
+// needed is the first changelog offset that may have a row which can still be reached.
+func (s *segments) needed() int64 {
+	first := s.at.offset
+	for _, g := range s.list {
+		first = min(first, g.created)
+	}
+	return first
+}
 
 func (s *segments) get(key []byte) (value []byte, time int64, ok bool, err error) {
 	g := s.find(s.id(s.kind.start(key)))

@@ -76,6 +76,24 @@ func TestYoungSegments(t *testing.T) {
 	require.Len(t, collect(t, again.Scan(all)), 11)
 }
 
+// The changelog before the oldest living segment is needed by nobody.
+func TestNeeded(t *testing.T) {
+	dir := t.TempDir()
+	s := openTest(t, dir, windowSpec)
+	require.EqualValues(t, -1, s.Needed())
+	putWindow(t, s, "a", 0)
+	require.NoError(t, s.Commit(10))
+	putWindow(t, s, "a", 60_000)
+	require.NoError(t, s.Commit(20))
+	require.EqualValues(t, -1, s.Needed(), "segment 0 has rows from the beginning")
+	putWindow(t, s, "a", 240_000)
+	require.NoError(t, s.Commit(30))
+	require.EqualValues(t, 10, s.Needed(), "segment 0 is forgotten, segment 1 began after 10")
+	require.NoError(t, s.Close())
+	require.EqualValues(t, 10, openTest(t, dir, windowSpec).Needed(), "also after a restart")
+	require.EqualValues(t, -1, openTest(t, t.TempDir(), Spec{Name: "plain"}).Needed())
+}
+
 func TestRowsAreForgottenExactly(t *testing.T) {
 	s := openTest(t, t.TempDir(), windowSpec)
 	putWindow(t, s, "a", 1000)

@@ -50,7 +50,7 @@ func (s Spec) check() error {
 		return fmt.Errorf("store: a store needs a name")
 	case s.Kind > List:
 		return fmt.Errorf("store: %q has the unknown kind %d", s.Name, s.Kind)
-	case s.Kind.windowed() && s.Retention <= 0:
+	case s.Kind.Windowed() && s.Retention <= 0:
 		return fmt.Errorf("store: window store %q needs a retention above zero, has %d ms", s.Name, s.Retention)
 	case s.Kind == Versioned && s.History <= 0:
 		return fmt.Errorf("store: versioned store %q needs a history above zero, has %d ms", s.Name, s.History)

@@ -49,6 +49,16 @@ func newStore(dir string, s Spec, r *Resources) *Store {
 // be those of a later position; restoring to the end makes that no difference.
 func (s *Store) Offset() int64 { return s.engine.position().offset }
 
+// Needed is the offset before which the changelog has nothing that this store could still
+// need: all of it was about windows that are forgotten. It is -1 while that is not known,
+// and for stores that forget nothing.
+func (s *Store) Needed() int64 {
+	if g, ok := s.engine.(*segments); ok && s.dead == nil {
+		return g.needed()
+	}
+	return -1
+}
+
 // tagged returns the key of a row, valid until the next call.
 func (s *Store) tagged(tag byte, key []byte) []byte {
 	s.key = append(append(s.key[:0], tag), key...)
@@ -92,7 +102,7 @@ func (s *Store) Get(key []byte) (Row, bool, error) {
 	if err := s.checkKey(key); err != nil {
 		return Row{}, false, err
 	}
-	if s.spec.Kind.windowed() && !s.visible(s.spec.Kind.start(key)) {
+	if s.spec.Kind.Windowed() && !s.visible(s.spec.Kind.start(key)) {
 		return Row{}, false, nil
 	}
 	value, time, ok, err := s.get(s.tagged(tagRow, key))
@@ -135,7 +145,7 @@ func (s *Store) Put(key, value []byte, time int64) (dropped bool, err error) {
 	if err := s.checkKey(key); err != nil {
 		return false, err
 	}
-	if s.spec.Kind.windowed() {
+	if s.spec.Kind.Windowed() {
 		start := s.spec.Kind.start(key)
 		if !s.visible(start) {
 			return true, nil

@@ -14,8 +14,8 @@ const (
 	List
 )
 
-// windowed says whether rows have a time in their keys, and a Retention.
-func (k Kind) windowed() bool { return k == Window || k == Session || k == List }
+// Windowed says whether rows have a time in their keys, and a Retention.
+func (k Kind) Windowed() bool { return k == Window || k == Session || k == List }
 
 // tail is how many bytes a row key has behind its time.
 func (k Kind) tail() int {
@@ -36,7 +36,7 @@ func (k Kind) inner(key []byte) []byte { return key[:len(key)-timeLen-k.tail()] 
 
 // isKey reports whether a row key can be one of this kind.
 func (k Kind) isKey(row []byte) bool {
-	return !k.windowed() || len(row) >= k.tail() && isWindowKey(row[:len(row)-k.tail()])
+	return !k.Windowed() || len(row) >= k.tail() && isWindowKey(row[:len(row)-k.tail()])
 }
 
 // changelogKey appends the key in the changelog of a row key of a windowed kind.

@@ -8,6 +8,7 @@ import (
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
 	"github.com/seed-df18afd4/streams/kstream"
+	"github.com/seed-df18afd4/streams/ktable"
 	"github.com/seed-df18afd4/streams/topology"
 	"github.com/seed-df18afd4/streams/window"
 	"github.com/stretchr/testify/require"
@@ -133,4 +134,17 @@ func TestARecordBefore1970(t *testing.T) {
 	require.Equal(t, []string{"out k=v@0"}, r.sent())
 	require.Equal(t, map[plan.Drop]int64{plan.NoTime: 1}, r.Dropped())
 	require.Equal(t, int64(2), r.Offsets()[kafka.Partition{Topic: "in"}].At)
+}
+
+// What an operator has not begun to count does not begin in a restart.
+func TestACountThatHasNotBegunSurvivesARestart(t *testing.T) {
+	r := start(t, func(b *topology.Builder) {
+		ktable.To(ktable.Suppress(ktable.From(b, text("in")), time.Hour, ktable.Buffer{MaxRecords: 1}, rows), text("out"))
+	})
+	r.commit()
+	r.restart()
+	r.send("in", record("a", "v", 1))
+	require.Empty(t, r.sent(), "there is room for one row")
+	r.send("in", record("b", "v", 2))
+	require.Equal(t, []string{"out a=v@1"}, r.sent())
 }

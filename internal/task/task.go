@@ -91,7 +91,9 @@ func New(c Config) (*Task, error) {
 		t.inputs[i].time = m.partition
 		t.ctx.StreamTime = max(t.ctx.StreamTime, m.partition)
 		for k, v := range m.clocks {
-			clocks[k] = max(clocks[k], v)
+			if known, ok := clocks[k]; !ok || v > known {
+				clocks[k] = v
+			}
 		}
 	}
 	t.ctx.SetClocks(clocks)

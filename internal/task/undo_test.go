@@ -75,11 +75,13 @@ func TestABadRecordLeavesNothing(t *testing.T) {
 				}
 				with.send("in", record("k", v, ms))
 			}
-			require.Equal(t, []string{
+			want := []string{
 				"counts k=1@10", `last k=one after "" at 10@10`,
 				"counts k=2@16", `last k=two after "one" at 16@16`,
 				"counts k=1@25", `last k=three after "two" at 25@25`,
-			}, without.sent())
+			}
+			require.Equal(t, want, without.sent())
+			require.Equal(t, want, with.sent())
 			require.Len(t, with.bad, 3)
 			require.Equal(t, map[plan.Drop]int64{plan.BadRecord: 3}, with.Dropped())
 			require.Empty(t, without.Dropped())

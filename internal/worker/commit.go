@@ -78,7 +78,22 @@ func (w *Worker) commitAs(member broker.Member) error {
 		}
 	}
 	w.purge.committed(offsets)
+	if w.purge.due() {
+		w.forget()
+		w.purge.purge()
+	}
 	return nil
+}
+
+// forget tells the purger what the changelogs of window stores need not keep.
+func (w *Worker) forget() {
+	for _, e := range w.order {
+		for i, st := range w.layout.Plan.Subtopologies[e.id.Subtopology].Stores {
+			if st.Kind.Windowed() && !st.NoChangelog && st.Source < 0 {
+				w.purge.needed(w.layout.Changelog(e.id, i), e.stores[i].Needed())
+			}
+		}
+	}
 }
 
 // acked is the changelog's position after what was acknowledged; -1: nothing was sent.

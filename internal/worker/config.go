@@ -21,8 +21,9 @@ type Config struct {
 	Workers        int
 	CommitInterval time.Duration
 	MaxTaskIdle    time.Duration
-	CacheBytes     int // of the record cache of a task; 0: none
-	MaxUncommitted int // bytes of a worker's tasks: more makes a commit early
+	CacheBytes     int           // of the record cache of a task; 0: none
+	MaxUncommitted int           // bytes of a worker's tasks: more makes a commit early
+	PurgeInterval  time.Duration // of what nobody needs any more in the application's topics
 	Session        time.Duration
 	Heartbeat      time.Duration
 	InstanceID     string
@@ -39,7 +40,6 @@ type Config struct {
 const (
 	linger             = 5 * time.Millisecond   // what was sent waits so long for more
 	transactionTimeout = 30 * time.Second       // a broker may be away for 10
-	purgeInterval      = 30 * time.Second       // of repartition topics
 	rebalanceTimeout   = 60 * time.Second       // how long the group waits for a member to join again
 	stepLimit          = 1000                   // records of a task before it is another's turn
 	maxFailures        = 5                      // commits that fail one after the other before a worker gives up

@@ -143,6 +143,6 @@ func newWorker(ctx context.Context, c Config, l *Layout, index int, g *gate, sta
 	}
 	w.producer = p
 	w.fetcher = c.Client.NewFetcher(w.fetchOptions())
-	w.purge = newPurger(c.Client, l, c.Log)
+	w.purge = newPurger(c, l)
 	return w, nil
 }

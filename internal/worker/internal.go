@@ -112,12 +112,13 @@ func (l *Layout) internalTopics() (ts []internalTopic) {
 const day = 24 * time.Hour
 
 func changelogConfig(st plan.Store) map[string]string {
-	ms := func(d int64) string { return strconv.FormatInt(d+day.Milliseconds(), 10) }
 	switch st.Kind {
 	case store.Window, store.Session, store.List:
-		return map[string]string{"cleanup.policy": "compact,delete", "retention.ms": ms(st.Retention), "message.timestamp.type": "CreateTime"}
+		// It is the application that deletes what its stores have forgotten (purge.go):
+		// the broker would do it by the time of day, and forget what is replayed.
+		return map[string]string{"cleanup.policy": "compact,delete", "retention.ms": "-1", "message.timestamp.type": "CreateTime"}
 	case store.Versioned:
-		return map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": ms(st.History), "message.timestamp.type": "CreateTime"}
+		return map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": strconv.FormatInt(st.History+day.Milliseconds(), 10), "message.timestamp.type": "CreateTime"}
 	}
 	return map[string]string{"cleanup.policy": "compact", "message.timestamp.type": "CreateTime"}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/seed-df18afd4/streams/internal/kafka"
 )
 
-// purger deletes the records of repartition topics that are committed, so that these
-// topics hold no more than what is under way.
+// purger deletes what nobody needs any more: the records of repartition topics that are
+// committed, and those of changelogs that are about windows which the stores have forgotten.
 type purger struct {
 	client   *broker.Client
 	interval time.Duration
@@ -19,15 +19,16 @@ type purger struct {
 	log      *slog.Logger
 	ctx      context.Context
 	cancel   context.CancelFunc
-	done     sync.WaitGroup
+	running  sync.WaitGroup
 
 	before map[kafka.Partition]int64
+	done   map[kafka.Partition]int64 // changelogs, up to where they were purged
 	last   time.Time
 	busy   chan struct{} // full while a request is under way
 }
 
-func newPurger(c *broker.Client, l *Layout, log *slog.Logger) *purger {
-	p := &purger{client: c, interval: purgeInterval, topics: map[string]bool{}, log: log, before: map[kafka.Partition]int64{}, last: time.Now(), busy: make(chan struct{}, 1)}
+func newPurger(c Config, l *Layout) *purger {
+	p := &purger{client: c.Client, interval: c.PurgeInterval, topics: map[string]bool{}, log: c.Log, before: map[kafka.Partition]int64{}, done: map[kafka.Partition]int64{}, last: time.Now(), busy: make(chan struct{}, 1)}
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for _, t := range l.repartitions() {
 		p.topics[t.In(l.App)] = true
@@ -35,18 +36,30 @@ func newPurger(c *broker.Client, l *Layout, log *slog.Logger) *purger {
 	return p
 }
 
-// committed learns what is committed, and deletes it from time to time in the background.
-// A purge that fails is made up for by the next one.
+// committed learns what is committed.
 func (p *purger) committed(offsets map[kafka.Partition]kafka.Offset) {
-	if len(p.topics) == 0 {
-		return
-	}
 	for at, o := range offsets {
 		if p.topics[at.Topic] {
 			p.before[at] = o.At
 		}
 	}
-	if len(p.before) == 0 || time.Since(p.last) < p.interval {
+}
+
+// needed learns from where on a changelog is needed.
+func (p *purger) needed(changelog kafka.Partition, offset int64) {
+	if offset > p.done[changelog] {
+		p.before[changelog] = offset
+		p.done[changelog] = offset
+	}
+}
+
+// due says that it is time to purge.
+func (p *purger) due() bool { return time.Since(p.last) >= p.interval }
+
+// purge deletes in the background. What fails is made up for by the next purge.
+func (p *purger) purge() {
+	if len(p.before) == 0 {
+		p.last = time.Now()
 		return
 	}
 	select {
@@ -56,15 +69,15 @@ func (p *purger) committed(offsets map[kafka.Partition]kafka.Offset) {
 	}
 	before := p.before
 	p.before, p.last = map[kafka.Partition]int64{}, time.Now()
-	p.done.Go(func() {
+	p.running.Go(func() {
 		defer func() { <-p.busy }()
 		if err := p.client.DeleteRecords(p.ctx, before); err != nil && p.ctx.Err() == nil {
-			p.log.Warn("purge repartition topics", "error", err)
+			p.log.Warn("purge topics of the application", "error", err)
 		}
 	})
 }
 
 func (p *purger) close() {
 	p.cancel()
-	p.done.Wait()
+	p.running.Wait()
 }

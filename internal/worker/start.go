@@ -164,7 +164,9 @@ func (w *Worker) restore(e *entry, committed map[kafka.Partition]kafka.Offset) e
 				}
 			}
 		} else {
-			if at := e.stores[i].Offset(); at > r.To || at >= 0 && at < starts[p] {
+			// A window store needs nothing of what is deleted from its changelog; of others
+			// nothing is deleted.
+			if at := e.stores[i].Offset(); at > r.To || at >= 0 && at < starts[p] && !st.Kind.Windowed() {
 				return &changelog.OffsetError{Partition: p, Offset: at, Err: fmt.Errorf("the changelog has %d to %d", starts[p], r.To)}
 			}
 			r.From = max(r.From, starts[p])

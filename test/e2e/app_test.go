@@ -145,15 +145,6 @@ func (c *counter) count(words, times int) {
 		}
 	}
 	c.send(c.name+"-lines", lines...)
-	await(c.t, patience, func() bool {
-		return c.totals.locked(func() bool {
-			for word, n := range c.exact {
-				if c.totals.rows[word] < n {
-					return false
-				}
-			}
-			return true
-		})
-	}, "all words are counted")
-	require.True(c.t, c.totals.locked(func() bool { return fmt.Sprint(c.totals.rows) == fmt.Sprint(c.exact) }), "the counts are exact")
+	await(c.t, patience, func() bool { return c.totals.reaches(c.exact) }, "all words are counted")
+	c.totals.locked(func() { require.Equal(c.t, c.exact, c.totals.rows, "the counts") })
 }

@@ -225,10 +225,10 @@ func (x *tail) silences() []time.Duration {
 }
 
 // locked runs f while no record is handled.
-func (x *tail) locked(f func() bool) bool {
+func (x *tail) locked(f func()) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return f()
+	f()
 }
 
 // finish returns when everything was read that is in the topic. It writes a last record to
@@ -243,7 +243,10 @@ func (x *tail) finish() {
 		ends = append(ends, &sarama.ProducerMessage{Topic: x.topic, Partition: int32(p), Key: sarama.StringEncoder(theEnd)})
 	}
 	x.k.produce(c, ends...)
-	await(x.k.t, patience, func() bool { return x.locked(func() bool { return x.ended == len(x.last) }) }, "topic %s is read to its end", x.topic)
+	await(x.k.t, patience, func() (all bool) {
+		x.locked(func() { all = x.ended == len(x.last) })
+		return all
+	}, "topic %s is read to its end", x.topic)
 }
 
 // table is the last value of every key of a topic whose values are numbers.
@@ -264,6 +267,17 @@ func (k *kafka) table(topic string) *table {
 		x.rows[string(m.Key)] = int64(binary.BigEndian.Uint64(m.Value))
 	})
 	return x
+}
+
+// reaches says whether every row has at least the value that it has in exact.
+func (x *table) reaches(exact map[string]int64) bool {
+	reached := true
+	x.locked(func() {
+		for key, n := range exact {
+			reached = reached && x.rows[key] >= n
+		}
+	})
+	return reached
 }
 
 // members are the ids of the members of a group that have partitions, once it rests with

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -107,7 +108,7 @@ func (k *kafka) values(topic string) (all func() []string) {
 	var values []string
 	x := k.follow(topic, func(m *sarama.ConsumerMessage) { values = append(values, string(m.Value)) })
 	return func() (now []string) {
-		x.locked(func() bool { now = append(now, values...); return true })
+		x.locked(func() { now = slices.Clone(values) })
 		return now
 	}
 }

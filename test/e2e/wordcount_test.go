@@ -117,25 +117,13 @@ func (w *words) end() {
 	w.writer.Wait()
 }
 
-// counted says whether the totals count every word at least as often as it was written.
-func (w *words) counted() bool {
-	return w.totals.locked(func() bool {
-		for word, n := range w.exact {
-			if w.totals.rows[word] < n {
-				return false
-			}
-		}
-		return true
-	})
-}
-
 // check stops the writer and the application and compares the counts: those of the totals
 // with the exact ones, and those of the changelog with the totals. Where no duplicates
 // are allowed the counts are the exact ones, otherwise at least those.
 func (w *words) check(duplicates bool) {
 	w.t.Helper()
 	w.end()
-	await(w.t, patience, w.counted, "all words are counted")
+	await(w.t, patience, func() bool { return w.totals.reaches(w.exact) }, "all words are counted")
 	for _, p := range w.running {
 		p.terminate()
 		p.wait(patience)
@@ -208,21 +196,26 @@ func (w *words) kill(c kill, after time.Duration) {
 	w.awaitTotals()
 	took := time.Since(begun)
 	w.t.Logf("killed %v: totals of all partitions flow again after %v", c, took.Round(time.Millisecond))
-	require.Less(w.t, took, w.session+restoring, "somebody waited for more than the session of the dead")
+	requireSoon(w.t, took)
 }
 
-// restoring is how long an application may take to go on once the group knows who is dead.
-// It is less than the timeout of a transaction, which nobody should have to wait for.
-const restoring = 15 * time.Second
+// requireSoon checks that nobody waited for a transaction that the dead left open: nobody
+// but its timeout of 30 s would end it then. Under the race detector all is too slow to say.
+func requireSoon(t *testing.T, took time.Duration) {
+	t.Helper()
+	if !raceDetector {
+		require.Less(t, took, 29*time.Second)
+	}
+}
 
 // awaitTotals waits until every partition of the totals has something new.
 func (w *words) awaitTotals() {
 	w.t.Helper()
 	begun := time.Now()
-	await(w.t, patience, func() bool {
-		return w.totals.locked(func() bool {
-			return !slices.ContainsFunc(w.totals.last, func(last time.Time) bool { return last.Before(begun) })
-		})
+	old := func(last time.Time) bool { return last.Before(begun) }
+	await(w.t, patience, func() (all bool) {
+		w.totals.locked(func() { all = !slices.ContainsFunc(w.totals.last, old) })
+		return all
 	}, "there are new totals in every partition")
 }
 
