@@ -39,6 +39,7 @@ type rig struct {
 	offsets map[kafka.Partition]kafka.Offset
 	wall    int64
 	maxIdle int64
+	cache   int  // bytes
 	skip    bool // what OnBad says
 	bad     []*task.Error
 	given   int // batches that the task was given, and gave back
@@ -98,6 +99,7 @@ func (r *rig) open() (err error) {
 		Context:    context.Background(),
 		Wall:       r.wall,
 		MaxIdle:    r.maxIdle,
+		CacheBytes: r.cache,
 		Release:    func(int, kafka.Batch) { r.back++ },
 		OnBad: func(e *task.Error) (bool, error) {
 			r.bad = append(r.bad, e)

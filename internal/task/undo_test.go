@@ -8,6 +8,7 @@ import (
 
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/internal/task"
 	"github.com/seed-df18afd4/streams/kstream"
 	"github.com/seed-df18afd4/streams/serde"
 	"github.com/seed-df18afd4/streams/state"
@@ -97,6 +98,51 @@ func TestABadRecordLeavesNothing(t *testing.T) {
 			require.Equal(t, without.offsets[in].Metadata, with.offsets[in].Metadata, "the times of the partition and of operators")
 		})
 	}
+}
+
+// What waits in the record cache is undone too: changes of rows that were held before, and
+// rows that were not.
+func TestABadRecordLeavesNothingInTheCache(t *testing.T) {
+	r := newRig(t, messy)
+	r.cache, r.skip = 1<<20, true
+	require.NoError(t, r.open())
+	r.add("in", 0, record("a", "one", 10), record("a", "bad", 11), record("b", "bad", 11), record("a", "two", 12))
+	r.run()
+	r.sent() // of the processor, which holds nothing back
+	require.NoError(t, r.Flush())
+	require.Equal(t, []string{"counts a=2@12"}, r.sent())
+	require.NoError(t, r.Flush())
+	require.Empty(t, r.sent(), "it is sent once")
+}
+
+// A cache that is full is sent before the commit.
+func TestACacheThatIsFull(t *testing.T) {
+	r := newRig(t, countTens)
+	r.cache = 1000
+	require.NoError(t, r.open())
+	for i := range 3 {
+		r.send("in", record(string(rune('a'+i)), "", 5))
+	}
+	require.Empty(t, r.sent())
+	r.send("in", record("d", "", 5))
+	require.Equal(t, []string{"out a from 0=1@5", "out b from 0=1@5", "out c from 0=1@5", "out d from 0=1@5"}, r.sent())
+}
+
+// What fails while the cache is sent belongs to no record, and cannot be left out.
+func TestAFlushThatFails(t *testing.T) {
+	r := newRig(t, func(b *topology.Builder) {
+		counts := kstream.Count(kstream.GroupByKey(kstream.From(b, text("in"))), counts())
+		kstream.TryMapValues(kstream.Updates(counts), func(int64) (int64, error) { return 0, errors.New("it is bad") })
+	})
+	r.cache, r.skip = 1<<20, true
+	require.NoError(t, r.open())
+	r.send("in", record("a", "", 5))
+	err := r.Flush()
+	var e *task.Error
+	require.ErrorAs(t, err, &e)
+	require.True(t, e.Broken)
+	require.ErrorContains(t, err, "node map-values-3 at undo_test.go:")
+	require.Empty(t, r.bad)
 }
 
 // A record between two bad ones of one batch is not undone with them.
