@@ -33,7 +33,6 @@ type reader struct {
 	mu      sync.Mutex
 	paid    map[string]bool    // payments by id: whether they are told
 	waiting map[string]float64 // pounds of texts whose payments were not read yet
-	wrong   error
 }
 
 func newReader(out io.Writer, c *counts) (*reader, error) {

@@ -281,6 +281,6 @@ func TestDropThatFails(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, m.segments, 1)
 	require.EqualValues(t, 16, m.segments[0].id)
-	s = openTest(t, dir, windowSpec)
+	openTest(t, dir, windowSpec)
 	require.Equal(t, []string{"16", manifestName}, names(t, dir))
 }

@@ -81,10 +81,6 @@ func (t *Task) ready(slot int) bool {
 		if len(in.queue) == 0 {
 			return false
 		}
-		if in.at == len(in.queue[0].Records) { // a batch without any
-			t.skipEmpty(slot)
-			continue
-		}
 		r := in.head()
 		ms, ok := r.Time, true
 		if in.wired.Time != nil {
@@ -104,16 +100,6 @@ func (t *Task) ready(slot int) bool {
 		in.headKnown, in.headTime = true, ms
 	}
 	return true
-}
-
-// skipEmpty passes the batch at the head, which has no records.
-func (t *Task) skipEmpty(slot int) {
-	in := &t.inputs[slot]
-	b := in.queue[0]
-	t.moved(in, b.Next)
-	in.queue[0] = kafka.Batch{}
-	in.queue, in.at = in.queue[1:], 0
-	t.c.Release(slot, b)
 }
 
 // Waiting says whether records are held back for an empty input that may get some.

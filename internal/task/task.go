@@ -127,7 +127,7 @@ func (t *Task) Input(p kafka.Partition) (slot int, ok bool) {
 func (t *Task) Add(slot int, b kafka.Batch) {
 	in := &t.inputs[slot]
 	in.known, in.end = true, max(in.end, b.End)
-	if len(b.Records) == 0 && len(in.queue) == 0 {
+	if len(b.Records) == 0 && len(in.queue) == 0 { // others are passed with what is before them
 		t.moved(in, b.Next)
 		t.c.Release(slot, b)
 		return

@@ -291,7 +291,7 @@ func (w *Worker) sleep(ctx context.Context) {
 			sooner(w.now.Add(max(w.c.MaxTaskIdle/4, time.Millisecond)))
 		}
 	}
-	timer := time.NewTimer(max(next.Sub(time.Now()), time.Millisecond))
+	timer := time.NewTimer(max(time.Until(next), time.Millisecond))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
