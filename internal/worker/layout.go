@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -112,13 +113,7 @@ func (l *Layout) sizeRepartitions() {
 				if !sink.Repartition {
 					continue
 				}
-				want := sink.Partitions
-				if want == 0 {
-					want = max(l.copartners(sink.Topic), l.width(s))
-				}
-				if n := l.copartners(sink.Topic); sink.Partitions == 0 && n > 0 {
-					want = n
-				}
+				want := cmp.Or(sink.Partitions, l.copartners(sink.Topic), l.width(s))
 				if want > 0 && l.Partitions[name] != want {
 					l.Partitions[name], changed = want, true
 				}
