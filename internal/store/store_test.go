@@ -69,7 +69,7 @@ func TestOpenWipes(t *testing.T) {
 			path := filepath.Join(dir, manifestName)
 			b, err := os.ReadFile(path)
 			require.NoError(t, err)
-			require.NoError(t, os.WriteFile(path, bytes.Replace(b, []byte("store 1"), []byte("store 9"), 1), 0o600))
+			require.NoError(t, os.WriteFile(path, bytes.Replace(b, []byte(manifestMagic), []byte("streams store 0\n"), 1), 0o600))
 		}, true},
 		{"no manifest", "origin", func(t *testing.T, dir string) { remove(t, filepath.Join(dir, manifestName)) }, true},
 		{"a manifest half written", "origin", func(t *testing.T, dir string) {
