@@ -2,7 +2,6 @@ package state_test
 
 import (
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/seed-df18afd4/streams/kstream"
@@ -126,16 +125,8 @@ func run(b *topology.Builder) *streamstest.Driver {
 	if err != nil {
 		panic(err)
 	}
-	return streamstest.New(exampleT{}, topo)
+	return streamstest.New(streamstest.InExample, topo)
 }
-
-// exampleT stands for the t of a test, which an example has not.
-type exampleT struct{ testing.TB }
-
-func (exampleT) Helper()                           {}
-func (exampleT) Cleanup(func())                    {} // the process ends with its examples
-func (exampleT) Errorf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
-func (exampleT) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
 
 // sendAt writes a record of a time of day.
 func sendAt[K, V any](d *streamstest.Driver, t topology.Topic[K, V], at string, k K, v V) {

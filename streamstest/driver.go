@@ -42,9 +42,28 @@ type Options struct {
 	CacheBytes int
 }
 
+// T is what a driver needs of a test, which fails where the program does. A *testing.T is
+// one. An example, which has none, passes [InExample].
+type T interface {
+	Helper()
+	Cleanup(func())
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
+// InExample is the T of an example: a failure panics.
+var InExample T = inExample{}
+
+type inExample struct{}
+
+func (inExample) Helper()                           {}
+func (inExample) Cleanup(func())                    {} // the process ends with its examples
+func (inExample) Errorf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+func (inExample) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
 // Driver runs every task of a topology in the test's goroutine. Stores are in memory.
 type Driver struct {
-	t       testing.TB
+	t       T
 	o       Options
 	plan    *plan.Plan
 	ctx     context.Context
@@ -100,13 +119,13 @@ const app = "test"
 
 // New starts a driver with the zero Options: topics have one partition, everything is
 // committed after each record, and the wall clock is at the beginning of 1970.
-func New(t testing.TB, topo *topology.Topology) *Driver {
+func New(t T, topo *topology.Topology) *Driver {
 	t.Helper()
 	return Options{}.New(t, topo)
 }
 
 // New starts a driver.
-func (o Options) New(t testing.TB, topo *topology.Topology) *Driver {
+func (o Options) New(t T, topo *topology.Topology) *Driver {
 	t.Helper()
 	o.Partitions, o.CommitEvery = max(o.Partitions, 1), max(o.CommitEvery, 1)
 	d := &Driver{t: t, o: o, plan: (*plan.Plan)(topo), stores: map[string][]*store.Store{}, topics: map[string]*topic{}}

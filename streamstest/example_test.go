@@ -29,7 +29,7 @@ func sumPayments(b *topology.Builder) {
 
 // A test sends records, and looks at what came out.
 func Example() {
-	var t exampleT // in a test, its *testing.T
+	t := streamstest.InExample // in a test, its *testing.T
 
 	b := topology.NewBuilder()
 	sumPayments(b)
@@ -116,7 +116,7 @@ func ExampleOptions() {
 	if err != nil {
 		panic(err)
 	}
-	d := streamstest.Options{Partitions: 4, CommitEvery: 100, CacheBytes: 1 << 20}.New(exampleT{}, topo)
+	d := streamstest.Options{Partitions: 4, CommitEvery: 100, CacheBytes: 1 << 20}.New(streamstest.InExample, topo)
 	for range 3 {
 		streamstest.Send(d, payments, topology.Record[string, int64]{Key: "alice", Value: 3})
 	}
@@ -150,13 +150,5 @@ func run(b *topology.Builder) *streamstest.Driver {
 	if err != nil {
 		panic(err)
 	}
-	return streamstest.New(exampleT{}, topo)
+	return streamstest.New(streamstest.InExample, topo)
 }
-
-// exampleT stands for the t of a test, which an example has not.
-type exampleT struct{ testing.TB }
-
-func (exampleT) Helper()                           {}
-func (exampleT) Cleanup(func())                    {} // the process ends with its examples
-func (exampleT) Errorf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
-func (exampleT) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }

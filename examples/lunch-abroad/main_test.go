@@ -17,14 +17,6 @@ import (
 	"github.com/seed-df18afd4/streams/topology"
 )
 
-// runs gives an example a driver: an example has no testing.TB.
-type runs struct{ testing.TB }
-
-func (runs) Helper()                      {}
-func (runs) Cleanup(func())               {}
-func (runs) Fatalf(s string, args ...any) { panic(fmt.Sprintf(s, args...)) }
-func (runs) Errorf(s string, args ...any) { panic(fmt.Sprintf(s, args...)) }
-
 // Two payments, one of them sent twice, and one in pounds.
 func ExampleLunchAbroad() {
 	b := topology.NewBuilder()
@@ -33,7 +25,7 @@ func ExampleLunchAbroad() {
 	if err != nil {
 		panic(err)
 	}
-	d := streamstest.New(runs{}, topo)
+	d := streamstest.New(streamstest.InExample, topo)
 	monday := time.Date(2026, 10, 26, 0, 0, 0, 0, time.UTC)
 	pay := func(p Payment, at time.Time) {
 		streamstest.Send(d, Payments, topology.Record[string, Payment]{Key: p.ID, Value: p, Time: at})
@@ -63,7 +55,7 @@ func ExampleHighest() {
 	if err != nil {
 		panic(err)
 	}
-	d := streamstest.New(runs{}, topo)
+	d := streamstest.New(streamstest.InExample, topo)
 	monday := time.Date(2026, 10, 26, 9, 0, 0, 0, time.UTC)
 	for i, price := range []float64{10, 30, 20} {
 		order := Order{Currency: "GBP", Price: price}
