@@ -2,7 +2,6 @@ package streamstest_test
 
 import (
 	"fmt"
-	"testing"
 	"time"
 
 	"github.com/seed-df18afd4/streams/kstream"
