@@ -4,63 +4,65 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/seed-df18afd4/streams/internal/plan"
 )
 
 // Describe prints the graph in the format of Kafka Streams' Topology#describe, which its
-// visualisers read. The application's id is not part of it.
+// visualisers read. In each sub-topology the sources come first and then the steps, depth
+// first, each behind everything that it reads from. The text is the same for every build
+// of the same program. It leaves out the id of the application, which topics of its own
+// begin with in Kafka.
+//
+// A table that keeps the rows of its topic is printed as two nodes, as there: a source,
+// and a processor with the store.
 func (t *Topology) Describe() string {
 	var b strings.Builder
-	b.WriteString("Topologies:\n")
-	for i, s := range t.Subtopologies {
-		if i == 0 {
-			b.WriteString(" ")
-		}
+	b.WriteString("Topologies:\n ")
+	for _, s := range t.Subtopologies {
 		fmt.Fprintf(&b, "  Sub-topology: %d\n", s.ID)
-		d := description{t, s, childrenOf(s)}
-		for _, n := range d.order() {
-			d.node(&b, n)
-		}
+		newDescription(&b, t, s).write()
 		b.WriteString("\n")
 	}
 	for i, g := range t.Globals {
-		id := len(t.Subtopologies) + i
-		fmt.Fprintf(&b, "  Sub-topology: %d for global store (will not generate tasks)\n", id)
-		source, table := fmt.Sprintf("global-source-%d", i), fmt.Sprintf("global-table-%d", i)
-		fmt.Fprintf(&b, "    Source: %s (topics: [%s])\n      --> %s\n", source, g.Topic, table)
-		fmt.Fprintf(&b, "    Processor: %s (stores: [%s])\n      --> none\n      <-- %s\n\n", table, g.Name, source)
+		source, table := g.Name+"-global-source", g.Name+"-global-table"
+		fmt.Fprintf(&b, "  Sub-topology: %d for global store (will not generate tasks)\n", len(t.Subtopologies)+i)
+		entry{"Source", source, "topics: [" + g.Topic + "]", []string{table}, nil}.write(&b)
+		entry{"Processor", table, "stores: [" + g.Name + "]", nil, []string{source}}.write(&b)
 	}
 	return b.String()
 }
 
 // description is a sub-topology that is being described.
 type description struct {
+	b        *strings.Builder
 	t        *Topology
 	s        *plan.Subtopology
 	children [][]int
 }
 
-func childrenOf(s *plan.Subtopology) [][]int {
-	children := make([][]int, len(s.Nodes))
+func newDescription(b *strings.Builder, t *Topology, s *plan.Subtopology) *description {
+	d := &description{b, t, s, make([][]int, len(s.Nodes))}
 	for i, n := range s.Nodes {
 		for _, p := range n.Parents {
-			children[p] = append(children[p], i)
+			d.children[p] = append(d.children[p], i)
 		}
 	}
-	return children
+	return d
 }
 
-// order is that in which nodes are printed: each source, and behind it, depth first, what
-// has no parent left that was not printed.
-func (d description) order() (nodes []int) {
-	missing := make([]int, len(d.s.Nodes))
+func (d *description) write() {
+	missing := make([]int, len(d.s.Nodes)) // parents that were not printed yet
 	for i, n := range d.s.Nodes {
 		missing[i] = len(n.Parents)
+		if n.Source >= 0 {
+			d.source(i)
+		}
 	}
 	var visit func(int)
 	visit = func(i int) {
-		nodes = append(nodes, i)
+		d.step(i)
 		for _, c := range d.children[i] {
 			if missing[c]--; missing[c] == 0 {
 				visit(c)
@@ -68,54 +70,93 @@ func (d description) order() (nodes []int) {
 		}
 	}
 	for i, n := range d.s.Nodes {
-		if len(n.Parents) == 0 {
+		if n.Source >= 0 {
 			visit(i)
 		}
 	}
-	return nodes
 }
 
-func (d description) node(b *strings.Builder, i int) {
+// source prints a source, or the first of the two nodes that a table is.
+func (d *description) source(i int) {
 	n := d.s.Nodes[i]
-	switch {
-	case n.Source >= 0:
-		fmt.Fprintf(b, "    Source: %s (topics: [%s])\n", n.Name, topicName(d.s.Sources[n.Source].Topic))
-	case n.Sink >= 0 && d.s.Sinks[n.Sink].Each:
-		fmt.Fprintf(b, "    Sink: %s (extractor class: each record names its topic)\n", n.Name)
-	case n.Sink >= 0:
-		fmt.Fprintf(b, "    Sink: %s (topic: %s)\n", n.Name, topicName(d.s.Sinks[n.Sink].Topic))
-	default:
-		fmt.Fprintf(b, "    Processor: %s (stores: [%s])\n", n.Name, strings.Join(d.stores(n), ", "))
+	e := entry{"Source", oneLine(n.Name), "topics: [" + topicName(d.s.Sources[n.Source].Topic) + "]", d.names(d.children[i]), nil}
+	if len(n.Stores) > 0 {
+		e.name, e.children = sourceOf(n), []string{oneLine(n.Name)}
 	}
-	if n.Sink < 0 {
-		fmt.Fprintf(b, "      --> %s\n", d.names(d.children[i]))
-	}
-	if len(n.Parents) > 0 {
-		fmt.Fprintf(b, "      <-- %s\n", d.names(n.Parents))
-	}
+	e.write(d.b)
 }
 
-// stores are the names of the stores that a node uses.
-func (d description) stores(n plan.Node) (names []string) {
+// sourceOf names the source of a table. Names of steps end in a number, so it is no other's.
+func sourceOf(n plan.Node) string { return oneLine(n.Name) + "-source" }
+
+// step prints what is no source: sinks, processors, and the second node of a table.
+func (d *description) step(i int) {
+	n := d.s.Nodes[i]
+	e := entry{name: oneLine(n.Name), children: d.names(d.children[i]), parents: d.names(n.Parents)}
+	switch {
+	case n.Sink >= 0 && d.s.Sinks[n.Sink].Each:
+		e.kind, e.with = "Sink", "extractor class: each record names its topic"
+	case n.Sink >= 0:
+		e.kind, e.with = "Sink", "topic: "+topicName(d.s.Sinks[n.Sink].Topic)
+	case n.Source >= 0 && len(n.Stores) == 0:
+		return
+	case n.Source >= 0:
+		e.parents = []string{sourceOf(n)}
+		fallthrough
+	default:
+		e.kind, e.with = "Processor", "stores: ["+strings.Join(d.stores(n), ", ")+"]"
+	}
+	e.write(d.b)
+}
+
+// stores are the names of the stores and global tables that a node uses.
+func (d *description) stores(n plan.Node) (names []string) {
 	for _, slot := range n.Stores {
 		names = append(names, d.s.Stores[slot].Name)
 	}
 	for _, g := range n.Globals {
 		names = append(names, d.t.Globals[g].Name)
 	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	return once(names)
 }
 
-func (d description) names(nodes []int) string {
-	if len(nodes) == 0 {
-		return "none"
-	}
-	var names []string
+func (d *description) names(nodes []int) (names []string) {
 	for _, i := range nodes {
-		names = append(names, d.s.Nodes[i].Name)
+		names = append(names, oneLine(d.s.Nodes[i].Name))
 	}
-	return strings.Join(names, ", ")
+	return once(names)
+}
+
+// once drops names that were there before.
+func once(names []string) (out []string) {
+	for _, n := range names {
+		if !slices.Contains(out, n) {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// entry is a node as it is printed.
+type entry struct {
+	kind, name, with  string
+	children, parents []string
+}
+
+func (e entry) write(b *strings.Builder) {
+	fmt.Fprintf(b, "    %s: %s (%s)\n", e.kind, e.name, e.with)
+	list := func(arrow string, names []string) {
+		if len(names) == 0 {
+			names = []string{"none"}
+		}
+		fmt.Fprintf(b, "      %s %s\n", arrow, strings.Join(names, ", "))
+	}
+	if e.kind != "Sink" {
+		list("-->", e.children)
+	}
+	if e.kind != "Source" {
+		list("<--", e.parents)
+	}
 }
 
 // topicName is a topic's name without the application's id.
@@ -126,74 +167,12 @@ func topicName(t plan.Topic) string {
 	return t.Name
 }
 
-// Mermaid draws the graph as a Mermaid flowchart, which Markdown viewers render: topics as
-// cylinders, stores beside the steps that use them, sub-topologies as boxes.
-func (t *Topology) Mermaid() string {
-	var b strings.Builder
-	b.WriteString("flowchart TD\n")
-	topics := map[string]string{}
-	topic := func(name string) string {
-		if topics[name] == "" {
-			topics[name] = fmt.Sprintf("t%d", len(topics))
-			fmt.Fprintf(&b, "  %s[(%s)]\n", topics[name], mermaidText(name))
-		}
-		return topics[name]
-	}
-	var links []string
-	link := func(format string, args ...any) { links = append(links, fmt.Sprintf(format, args...)) }
-	for _, g := range t.Globals {
-		link("%s --> g%s", topic(g.Topic), mermaidID(g.Name))
-		fmt.Fprintf(&b, "  g%s[/%s/]\n", mermaidID(g.Name), mermaidText(g.Name))
-	}
-	for _, s := range t.Subtopologies {
-		id := func(i int) string { return fmt.Sprintf("s%dn%d", s.ID, i) }
-		for _, n := range s.Nodes {
-			if n.Source >= 0 {
-				topic(topicName(s.Sources[n.Source].Topic))
-			} else if n.Sink >= 0 && !s.Sinks[n.Sink].Each {
-				topic(topicName(s.Sinks[n.Sink].Topic))
-			}
-		}
-		fmt.Fprintf(&b, "  subgraph sub%d[sub-topology %d]\n", s.ID, s.ID)
-		for i, n := range s.Nodes {
-			fmt.Fprintf(&b, "    %s(%s)\n", id(i), mermaidText(n.Name))
-		}
-		for i, st := range s.Stores {
-			fmt.Fprintf(&b, "    s%dk%d[/%s/]\n", s.ID, i, mermaidText(st.Name))
-		}
-		b.WriteString("  end\n")
-		for i, n := range s.Nodes {
-			for _, p := range n.Parents {
-				link("%s --> %s", id(p), id(i))
-			}
-			for _, k := range n.Stores {
-				link("%s -.- s%dk%d", id(i), s.ID, k)
-			}
-			for _, g := range n.Globals {
-				link("%s -.- g%s", id(i), mermaidID(t.Globals[g].Name))
-			}
-			if n.Source >= 0 {
-				link("%s --> %s", topic(topicName(s.Sources[n.Source].Topic)), id(i))
-			} else if n.Sink >= 0 && !s.Sinks[n.Sink].Each {
-				link("%s --> %s", id(i), topic(topicName(s.Sinks[n.Sink].Topic)))
-			}
-		}
-	}
-	for _, l := range links {
-		b.WriteString("  " + l + "\n")
-	}
-	return b.String()
-}
-
-// mermaidText quotes a label.
-func mermaidText(s string) string { return `"` + strings.ReplaceAll(s, `"`, "#quot;") + `"` }
-
-// mermaidID makes a name that Mermaid takes as an identifier.
-func mermaidID(s string) string {
+// oneLine is a name that stays on its line: a user may name a step anything.
+func oneLine(name string) string {
 	return strings.Map(func(r rune) rune {
-		if r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' {
-			return r
+		if !unicode.IsPrint(r) {
+			return ' '
 		}
-		return '_'
-	}, s)
+		return r
+	}, name)
 }

@@ -82,21 +82,30 @@ func newVersion(value []byte) []byte {
 // insertVersion writes a version that is older than the newest, of latestTime.
 func (s *Store) insertVersion(key, v []byte, time, latestTime int64) error {
 	esc := appendEscaped(nil, key)
-	until := latestTime
-	p := span{lo: versionKey(esc, newest), hi: versionKey(esc, time+1), backward: true}
-	c, err := s.cursor(p)
+	until, err := s.successor(esc, time, latestTime)
 	if err != nil {
 		return s.fail("read", err)
-	}
-	defer c.close()
-	ok, err := c.next()
-	if err != nil {
-		return s.fail("read", err)
-	}
-	if ok {
-		until = versionTime(c.key())
 	}
 	return s.keepVersion(esc, v, time, until)
+}
+
+// successor is when the first version began that is later than a time: one of the older
+// versions, or the newest.
+func (s *Store) successor(esc []byte, time, latestTime int64) (int64, error) {
+	c, err := s.cursor(span{lo: versionKey(esc, newest), hi: versionKey(esc, time+1), backward: true})
+	if err != nil {
+		return 0, err
+	}
+	defer c.close()
+	for {
+		ok, err := c.next()
+		if err != nil || !ok {
+			return latestTime, err
+		}
+		if _, _, ok := c.row(); ok {
+			return versionTime(c.key()), nil
+		}
+	}
 }
 
 // keepVersion writes an old version that was valid until then.
@@ -186,7 +195,13 @@ func (s *Store) versions(key []byte, from, to int64) ([]Row, error) {
 // began at until.
 func (s *Store) appendOlder(rows []Row, key []byte, from, to, until int64) ([]Row, error) {
 	esc := appendEscaped(nil, key)
-	c, err := s.cursor(span{lo: versionKey(esc, newest), hi: versionKey(esc, noTime)})
+	if to < until { // begin where they are early enough
+		var err error
+		if until, err = s.successor(esc, to, until); err != nil {
+			return nil, err
+		}
+	}
+	c, err := s.cursor(span{lo: versionKey(esc, to), hi: versionKey(esc, noTime)})
 	if err != nil {
 		return nil, err
 	}
