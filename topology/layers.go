@@ -20,12 +20,12 @@ type layers struct {
 	tops, bottoms []int // of the rows
 }
 
-// item is a rectangle.
+// item is a rectangle. Those of a row have their levels at one height.
 type item struct {
-	w, h int
-	x, y int  // its left edge and its middle
-	row  int  // set from outside, or by rank
-	last bool // it belongs in the last row
+	w, up, down int  // its width, and how far it reaches above its level and below
+	x, y        int  // its left edge and its level
+	row         int  // from the top
+	last        bool // it belongs in the last row
 }
 
 // link is a line from an item to one in a lower row, or to any other if up is set.
@@ -47,15 +47,15 @@ func (l *layers) place() {
 	l.straighten()
 	top := 0
 	for _, row := range l.rows {
-		h := 0
+		up, down := 0, 0
 		for _, i := range row {
-			h = max(h, l.items[i].h)
+			up, down = max(up, l.items[i].up), max(down, l.items[i].down)
 		}
 		for _, i := range row {
-			l.items[i].y = top + h/2
+			l.items[i].y = top + up
 		}
-		l.tops, l.bottoms = append(l.tops, top), append(l.bottoms, top+h)
-		top += h + l.gapY
+		l.tops, l.bottoms = append(l.tops, top), append(l.bottoms, top+up+down)
+		top += up + down + l.gapY
 	}
 }
 

@@ -44,24 +44,24 @@ func newPicture(d *drawing) *picture {
 	outer.place()
 	for g, in := range p.inner {
 		x := outer.items[g]
-		p.frames = append(p.frames, rect{margin + x.x, margin + x.y - x.h/2, x.w, x.h})
+		p.frames = append(p.frames, rect{margin + x.x, margin + x.y, x.w, x.down})
 		p.settle(in, p.frames[g])
 	}
 	for i, x := range d.boxes {
 		if x.group < 0 {
 			at := outer.items[itemOf[i]]
-			p.at[i].x, p.at[i].y = margin+at.x, margin+at.y-at.h/2
+			p.at[i].x, p.at[i].y = margin+at.x, margin+at.y
 		}
 	}
 	for i := range d.lines {
-		p.draw(i, outer, linkOf)
+		p.route(i, outer, linkOf)
 	}
 	p.w, p.h = outer.size()
 	p.w, p.h = p.w+2*margin, p.h+2*margin
 	return p
 }
 
-// sizeOf is how much room a box needs.
+// sizeOf is how much room a box needs: an even number, so that it has a middle.
 func sizeOf(x box) (w, h int) {
 	w = textWidth(x.label)
 	switch x.shape {
@@ -75,7 +75,7 @@ func sizeOf(x box) (w, h int) {
 	return w + 20, 36
 }
 
-// textWidth is how wide a text is at most in the fonts that a picture names.
+// textWidth is how wide a text is at most in the fonts that a picture names, an even number.
 func textWidth(s string) int {
 	hundredths := 0
 	for _, r := range s {
@@ -94,7 +94,7 @@ func textWidth(s string) int {
 			hundredths += 100
 		}
 	}
-	return (hundredths*fontSize + 99) / 100
+	return (hundredths*fontSize + 199) / 200 * 2
 }
 
 // inside is a group with its steps in layers. A step and the stores beside it are one item.
@@ -102,34 +102,34 @@ type inside struct {
 	*layers
 	group  int
 	title  int         // where its title begins
-	items  map[int]int // of the steps
-	linkOf map[int]int // of the lines
-	stores map[int][]int
+	steps  map[int]int   // their items
+	stores map[int][]int // of the steps, with their changelogs
+	linkOf map[int]int   // of the lines
 }
 
 // arrange puts the steps of a group in layers.
 func (p *picture) arrange(group int) *inside {
-	in := &inside{layers: &layers{gapX: 24, gapY: 26}, group: group, items: map[int]int{}, linkOf: map[int]int{}, stores: map[int][]int{}}
+	in := &inside{layers: &layers{gapX: 24, gapY: 26}, group: group, steps: map[int]int{}, linkOf: map[int]int{}, stores: map[int][]int{}}
 	for i, x := range p.boxes {
 		if x.group != group {
 			continue
 		}
 		if x.shape == aStep {
-			in.items[i] = len(in.layers.items)
-			in.layers.items = append(in.layers.items, item{w: p.at[i].w, h: p.at[i].h})
+			in.steps[i] = len(in.items)
+			in.items = append(in.items, item{w: p.at[i].w, up: p.at[i].h / 2, down: p.at[i].h / 2})
 		}
 	}
 	p.stack(in)
 	for i, l := range p.lines {
-		from, inFrom := in.items[l.from]
-		to, inTo := in.items[l.to]
+		from, inFrom := in.steps[l.from]
+		to, inTo := in.steps[l.to]
 		switch {
 		case inFrom && inTo:
 			in.link(i, link{from: from, to: to, out: p.at[l.from].w / 2, in: p.at[l.to].w / 2})
 		case inTo:
 			in.link(i, link{from: -1, to: to, in: p.at[l.to].w / 2})
 		case inFrom && !l.uses: // to a topic
-			in.layers.items[from].last = true
+			in.items[from].last = true
 		}
 	}
 	in.rank()
@@ -162,17 +162,16 @@ func (p *picture) stack(in *inside) {
 			all = append(append(all, s), beside[s]...)
 		}
 		in.stores[step] = all
-		w, h := 0, -stackGap
+		w, y := 0, -p.at[all[0]].h/2
 		for _, i := range all {
-			w, h = max(w, p.at[i].w), h+p.at[i].h+stackGap
+			w = max(w, p.at[i].w)
 		}
-		y := -h / 2
 		for _, i := range all {
 			p.at[i].x, p.at[i].y = p.at[step].w+storeGap+(w-p.at[i].w)/2, y
 			y += p.at[i].h + stackGap
 		}
-		x := &in.layers.items[in.items[step]]
-		x.w, x.h = p.at[step].w+storeGap+w, max(x.h, h)
+		x := &in.items[in.steps[step]]
+		x.w, x.down = p.at[step].w+storeGap+w, max(x.down, y-stackGap)
 	}
 }
 
@@ -180,12 +179,12 @@ func (p *picture) stack(in *inside) {
 // are not further down are joined by a straight line.
 func (p *picture) share(in *inside) {
 	for i, l := range p.lines {
-		step, ok := in.items[l.from]
+		step, ok := in.steps[l.from]
 		if !ok || !l.uses || p.boxes[l.to].beside == l.from {
 			continue
 		}
-		owner := in.items[p.boxes[l.to].beside]
-		if in.layers.items[owner].row < in.layers.items[step].row {
+		owner := in.steps[p.boxes[l.to].beside]
+		if in.items[owner].row < in.items[step].row {
 			in.link(i, link{from: owner, to: step, out: p.at[l.to].x + p.at[l.to].w/2, in: p.at[l.from].w / 2})
 		}
 	}
@@ -216,15 +215,15 @@ func (p *picture) frame(in *inside) (w, h int) {
 
 // outside makes layers of the groups and of the boxes that are in none.
 func (p *picture) outside() (l *layers, itemOf, linkOf map[int]int) {
-	l, itemOf, linkOf = &layers{gapX: 28, gapY: 40}, map[int]int{}, map[int]int{}
+	l, itemOf, linkOf = &layers{gapX: 28, gapY: 36}, map[int]int{}, map[int]int{}
 	for _, in := range p.inner {
 		w, h := p.frame(in)
-		l.items = append(l.items, item{w: w, h: h})
+		l.items = append(l.items, item{w: w, down: h})
 	}
 	for i, x := range p.boxes {
 		if x.group < 0 {
 			itemOf[i] = len(l.items)
-			l.items = append(l.items, item{w: p.at[i].w, h: p.at[i].h})
+			l.items = append(l.items, item{w: p.at[i].w, down: p.at[i].h})
 		}
 	}
 	for i, x := range p.lines {
@@ -235,7 +234,7 @@ func (p *picture) outside() (l *layers, itemOf, linkOf map[int]int) {
 		k := link{from: itemOf[x.from], to: itemOf[x.to], out: p.at[x.from].w / 2, in: p.at[x.to].w / 2}
 		if from >= 0 {
 			in := p.inner[from]
-			k.from, k.out = from, padding+in.layers.items[in.items[x.from]].x+p.at[x.from].w/2
+			k.from, k.out = from, padding+in.items[in.steps[x.from]].x+p.at[x.from].w/2
 		}
 		if to >= 0 {
 			in := p.inner[to]
@@ -251,8 +250,8 @@ func (p *picture) outside() (l *layers, itemOf, linkOf map[int]int) {
 
 // settle gives the boxes of a group their places in the picture.
 func (p *picture) settle(in *inside, frame rect) {
-	for step, i := range in.items {
-		x := in.layers.items[i]
+	for step, i := range in.steps {
+		x := in.items[i]
 		left, middle := frame.x+padding+x.x, frame.y+titleHeight+padding+x.y
 		p.at[step].x, p.at[step].y = left, middle-p.at[step].h/2
 		for _, s := range in.stores[step] {
@@ -261,8 +260,8 @@ func (p *picture) settle(in *inside, frame rect) {
 	}
 }
 
-// draw gives a line its points: on the layers it passes, and where it leaves and enters.
-func (p *picture) draw(i int, outer *layers, linkOf map[int]int) {
+// route gives a line its points: on the layers it passes, and where it leaves and enters.
+func (p *picture) route(i int, outer *layers, linkOf map[int]int) {
 	l := p.lines[i]
 	from, to := p.at[l.from], p.at[l.to]
 	var at []point
