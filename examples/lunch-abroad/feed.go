@@ -81,6 +81,7 @@ func feed(ctx context.Context, o options, counts *counts) error {
 			return err
 		}
 	}
+	counts.fed.Add(int64(already))
 	g, s := newGenerator(o.seed, rates), newSequence(o.seed)
 	for range already {
 		s.number()

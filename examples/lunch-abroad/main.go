@@ -79,7 +79,7 @@ func main() {
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the program at once
 	if err := run(ctx, o, os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "lunch-abroad:", err)
 		os.Exit(1)
@@ -109,8 +109,12 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	var c counts
 	out := &lines{w: stdout}
 	defer out.flush()
-	ctx, done := context.WithCancelCause(ctx)
+	// After Ctrl-C no more is fed, and the rest goes on until what was fed is told.
+	work, done := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer done(nil)
+	if o.role != "all" {
+		context.AfterFunc(ctx, func() { done(nil) })
+	}
 	var wg sync.WaitGroup
 	start := func(roles string, f func() error) {
 		if strings.Contains(roles, o.role) {
@@ -123,25 +127,24 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	start("all feed", func() error {
 		err := feed(ctx, o, &c)
+		c.fedAll.Store(true)
 		if o.role == "feed" {
 			done(err)
 		}
 		return err
 	})
-	start("all run", func() error { return runApp(ctx, o, stderr) })
+	start("all run", func() error { return runApp(work, o, stderr) })
 	start("all read", func() error {
 		r, err := newReader(out, &c)
 		if err != nil {
 			return err
 		}
-		if o.payments > 0 {
-			wg.Go(func() { stopWhenComplete(ctx, r, o, done) })
-		}
-		return r.run(ctx, o.brokers)
+		wg.Go(func() { stopWhenComplete(ctx, work, r, o, done) })
+		return r.run(work, o.brokers)
 	})
-	progress(ctx, o, &c, stderr)
+	progress(work, o, &c, stderr)
 	wg.Wait()
-	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
+	if err := context.Cause(work); err != nil && !errors.Is(err, context.Canceled) {
 		return err
 	}
 	if o.role == "all" || o.role == "read" {
@@ -150,15 +153,27 @@ func run(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// stopWhenComplete ends the program when everything is read that there will be.
-func stopWhenComplete(ctx context.Context, r *reader, o options, done context.CancelCauseFunc) {
-	for ctx.Err() == nil {
-		fed := r.counts.fed.Load()
+// patience is how long the program waits after Ctrl-C for what was fed to be told.
+const patience = 20 * time.Second
+
+// stopWhenComplete ends the work when everything is read that there will be: all that was
+// fed, or as many payments as a reader was told to wait for.
+func stopWhenComplete(ctx, work context.Context, r *reader, o options, done context.CancelCauseFunc) {
+	var interrupted time.Time
+	for work.Err() == nil {
+		fed, known := r.counts.fed.Load(), r.counts.fedAll.Load()
 		if o.role == "read" {
-			fed = int64(o.payments)
+			fed, known = int64(o.payments), o.payments > 0
 		}
-		if fed >= int64(o.payments) && r.complete(fed) {
+		if known && r.complete(fed) {
 			done(nil)
+			return
+		}
+		if ctx.Err() != nil && interrupted.IsZero() {
+			interrupted = time.Now()
+		}
+		if !interrupted.IsZero() && time.Since(interrupted) > patience {
+			done(fmt.Errorf("interrupted, and not all payments were told within %v: %s", patience, r.counts.line()))
 			return
 		}
 		time.Sleep(20 * time.Millisecond)

@@ -14,7 +14,8 @@ import (
 
 // counts are what the program has seen so far.
 type counts struct {
-	fed                                 atomic.Int64
+	fed                                 atomic.Int64 // payments in the topic, with those of earlier runs
+	fedAll                              atomic.Bool
 	payments, abroad, duplicates, texts atomic.Int64
 }
 
