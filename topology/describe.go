@@ -117,18 +117,18 @@ func (d *description) stores(n plan.Node) (names []string) {
 	for _, g := range n.Globals {
 		names = append(names, d.t.Globals[g].Name)
 	}
-	return once(names)
+	return unique(names)
 }
 
 func (d *description) names(nodes []int) (names []string) {
 	for _, i := range nodes {
 		names = append(names, oneLine(d.s.Nodes[i].Name))
 	}
-	return once(names)
+	return unique(names)
 }
 
-// once drops names that were there before.
-func once(names []string) (out []string) {
+// unique drops names that were there before.
+func unique(names []string) (out []string) {
 	for _, n := range names {
 		if !slices.Contains(out, n) {
 			out = append(out, n)

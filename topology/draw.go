@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/seed-df18afd4/streams/internal/plan"
 )
@@ -52,8 +53,11 @@ var looks = [...]struct {
 	aRepartition: {"repartition", "#fff8c5", "#9a6700", true},
 	aChangelog:   {"changelog", "#f3f0fa", "#8250df", true},
 	aStore:       {"store", "#dafbe1", "#1a7f37", false},
-	aGlobal:      {"global", "#dafbe1", "#1a7f37", false},
+	aGlobal:      {"global", "#d3f5f0", "#0f766e", false},
 }
+
+// cylinder says whether it is a topic.
+func (s shape) cylinder() bool { return s == aTopic || s == aRepartition || s == aChangelog }
 
 const (
 	textColour  = "#1f2328"
@@ -66,7 +70,6 @@ func draw(t *Topology) *drawing {
 	d := &drawing{}
 	topics := map[plan.Topic]int{}
 	topic := func(of plan.Topic) int {
-		of.Partitions = 0 // what is read and what is written may say it differently
 		i, ok := topics[of]
 		if !ok {
 			shape := aTopic
@@ -142,4 +145,9 @@ func (d *drawing) use(step, store int) {
 		d.boxes[store].beside = step
 	}
 	d.line(step, store, true)
+}
+
+// has says whether there is a box of a shape.
+func (d *drawing) has(s shape) bool {
+	return slices.ContainsFunc(d.boxes, func(b box) bool { return b.shape == s })
 }

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"cmp"
+	"math"
 	"slices"
 )
 
@@ -18,6 +19,7 @@ type layers struct {
 	rows          [][]int // of items, from the left
 	segments      [][]segment
 	tops, bottoms []int // of the rows
+	arch          int   // how far a line that runs up reaches below the row it leaves, and above the one it enters
 }
 
 // item is a rectangle. Those of a row have their levels at one height.
@@ -36,8 +38,9 @@ type link struct {
 	via      []int // the items with which it passes rows
 }
 
-// segment is a part of a line between a row and the next.
-type segment struct{ above, out, below, in int }
+// segment is a part of a line between a row and the next. Its weight is how much it
+// matters that it is straight: most where it is a part of a long line.
+type segment struct{ above, out, below, in, weight int }
 
 // place gives every item its place. The left edge of everything is 0, and so is the top.
 func (l *layers) place() {
@@ -45,7 +48,8 @@ func (l *layers) place() {
 	l.divide()
 	l.order()
 	l.straighten()
-	top := 0
+	l.tighten()
+	top := l.overhang()
 	for _, row := range l.rows {
 		up, down := 0, 0
 		for _, i := range row {
@@ -64,7 +68,18 @@ func (l *layers) size() (w, h int) {
 	for _, x := range l.items {
 		w = max(w, x.x+x.w)
 	}
-	return w, l.bottoms[len(l.bottoms)-1]
+	for _, bottom := range l.bottoms {
+		h = bottom + l.overhang()
+	}
+	return w, h
+}
+
+// overhang is how far lines may reach above the first row and below the last.
+func (l *layers) overhang() int {
+	if slices.ContainsFunc(l.links, func(x link) bool { return x.up }) {
+		return l.arch
+	}
+	return 0
 }
 
 // rank gives items their rows. Links that would make a circle are turned up.
@@ -168,8 +183,13 @@ func (l *layers) divide() {
 	}
 	l.segments = make([][]segment, len(l.rows))
 	join := func(above, out, below, in int) {
-		row := l.items[above].row
-		l.segments[row] = append(l.segments[row], segment{above, out, below, in})
+		row, weight := l.items[above].row, 1
+		for _, i := range []int{above, below} {
+			if l.items[i].w == 0 {
+				weight *= 3
+			}
+		}
+		l.segments[row] = append(l.segments[row], segment{above, out, below, in, weight})
 	}
 	for _, x := range l.links {
 		if x.up {
@@ -245,14 +265,14 @@ func (l *layers) wanted(row int, above, below bool) map[int]int {
 	sum, n := map[int]int{}, map[int]int{}
 	if above && row > 0 {
 		for _, s := range l.segments[row-1] {
-			sum[s.below] += l.items[s.above].x + s.out - s.in
-			n[s.below]++
+			sum[s.below] += s.weight * (l.items[s.above].x + s.out - s.in)
+			n[s.below] += s.weight
 		}
 	}
 	if below {
 		for _, s := range l.segments[row] {
-			sum[s.above] += l.items[s.below].x + s.in - s.out
-			n[s.above]++
+			sum[s.above] += s.weight * (l.items[s.below].x + s.in - s.out)
+			n[s.above] += s.weight
 		}
 	}
 	want := make(map[int]int, len(l.rows[row]))
@@ -300,7 +320,7 @@ func (l *layers) straighten() {
 	for row := range l.rows {
 		l.fit(row, l.wanted(row, true, true))
 	}
-	left := l.items[0].x
+	left := math.MaxInt
 	for _, x := range l.items {
 		left = min(left, x.x)
 	}
@@ -309,11 +329,32 @@ func (l *layers) straighten() {
 	}
 }
 
+// tighten moves lines that run up to the left, as far as there is room in all rows: nothing
+// else draws them there.
+func (l *layers) tighten() {
+	for _, x := range l.links {
+		if !x.up {
+			continue
+		}
+		lane := 0
+		for _, v := range x.via {
+			row := l.rows[l.items[v].row]
+			if at := slices.Index(row, v); at > 0 {
+				left := l.items[row[at-1]]
+				lane = max(lane, left.x+left.w+l.gapX)
+			}
+		}
+		for _, v := range x.via {
+			l.items[v].x = min(l.items[v].x, lane)
+		}
+	}
+}
+
 // fit puts the items of a row as near to where they want to be as they can come, by least
 // squares, without changing their order: those that want the same place become a block
 // that stands at their mean (Pool Adjacent Violators).
 func (l *layers) fit(row int, want map[int]int) {
-	type block struct{ sum, n int }
+	type block struct{ sum, n int } // of the places that they want, less their offsets
 	var blocks []block
 	offset := 0 // of an item from the left edge of the row, were it packed
 	for _, i := range l.rows[row] {

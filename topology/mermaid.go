@@ -26,14 +26,26 @@ func (t *Topology) Mermaid() string {
 		}
 		fmt.Fprintf(&b, "  %s %s %s\n", d.boxes[l.from].id, arrow, d.boxes[l.to].id)
 	}
-	for _, l := range looks {
-		fmt.Fprintf(&b, "  classDef %s fill:%s,stroke:%s,color:%s", l.name, l.fill, l.line, textColour)
-		if l.dashed {
-			b.WriteString(",stroke-dasharray:4 3")
+	for i, l := range looks {
+		if d.has(shape(i)) {
+			mermaidClass(&b, l.name, l.fill, l.line, l.dashed)
 		}
-		b.WriteString("\n")
+	}
+	if len(d.groups) > 0 {
+		mermaidClass(&b, "group", groupColour, groupLine, false)
+		for g := range d.groups {
+			fmt.Fprintf(&b, "  class group%d group\n", g)
+		}
 	}
 	return b.String()
+}
+
+func mermaidClass(b *strings.Builder, name, fill, line string, dashed bool) {
+	fmt.Fprintf(b, "  classDef %s fill:%s,stroke:%s,color:%s", name, fill, line, textColour)
+	if dashed {
+		b.WriteString(",stroke-dasharray:4 3")
+	}
+	b.WriteString("\n")
 }
 
 // mermaidBoxes writes the boxes of one group.

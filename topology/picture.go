@@ -1,8 +1,8 @@
 package topology
 
 import (
-	"cmp"
 	"slices"
+	"strings"
 )
 
 // Sizes in a picture, in pixels.
@@ -13,6 +13,8 @@ const (
 	titleHeight = 20
 	storeGap    = 22 // between a step and its stores
 	stackGap    = 7  // between stores
+	laneGap     = 10 // between lines that run down beside stores
+	nearby      = 3  // a bend that is smaller is left out
 	lid         = 4  // half the height of a cylinder's lid
 	slant       = 8  // of a parallelogram
 	archHeight  = 18 // of a line that turns back
@@ -23,17 +25,23 @@ const (
 type picture struct {
 	*drawing
 	w, h   int
-	at     []rect // of the boxes
-	frames []rect // of the groups
-	paths  [][]point
+	at     []rect  // of the boxes
+	frames []rect  // of the groups
+	routes []route // of the lines
 	inner  []*inside
 }
 
 // rect is a rectangle, by its upper left corner.
 type rect struct{ x, y, w, h int }
 
+// route is where a line goes: from point to point.
+type route struct {
+	at       []point
+	sideways bool // it leaves to the side, not downwards
+}
+
 func newPicture(d *drawing) *picture {
-	p := &picture{drawing: d, at: make([]rect, len(d.boxes)), paths: make([][]point, len(d.lines))}
+	p := &picture{drawing: d, at: make([]rect, len(d.boxes)), routes: make([]route, len(d.lines))}
 	for i, x := range d.boxes {
 		p.at[i].w, p.at[i].h = sizeOf(x)
 	}
@@ -75,19 +83,20 @@ func sizeOf(x box) (w, h int) {
 	return w + 20, 36
 }
 
-// textWidth is how wide a text is at most in the fonts that a picture names, an even number.
+// textWidth is how wide a text is: no less than in Helvetica, since a viewer may take
+// another font. It is an even number.
 func textWidth(s string) int {
-	hundredths := 0
+	hundredths := 0 // of the font's size
 	for _, r := range s {
 		switch {
-		case r == 'm' || r == 'w' || r == 'M' || r == 'W' || r == '@' || r == '%':
-			hundredths += 97
-		case r == 'i' || r == 'j' || r == 'l' || r == 'I' || r == '.' || r == ',' || r == '\'' || r == ':' || r == ' ':
+		case strings.ContainsRune("mwMW@%", r):
+			hundredths += 102
+		case strings.ContainsRune("ijlI.,:;'| ", r):
 			hundredths += 32
-		case r == 'f' || r == 't' || r == 'r' || r == '-':
+		case strings.ContainsRune("ftr-", r):
 			hundredths += 41
-		case r >= 'A' && r <= 'Z':
-			hundredths += 73
+		case r >= 'A' && r <= 'Z' || r == '&':
+			hundredths += 79
 		case r < 0x2E80: // before the scripts of East Asia
 			hundredths += 62
 		default:
@@ -101,20 +110,21 @@ func textWidth(s string) int {
 type inside struct {
 	*layers
 	group  int
-	title  int         // where its title begins
+	title  int           // where its title begins
 	steps  map[int]int   // their items
 	stores map[int][]int // of the steps, with their changelogs
+	lanes  map[int]int   // of stores that other steps use too
 	linkOf map[int]int   // of the lines
 }
 
 // arrange puts the steps of a group in layers.
 func (p *picture) arrange(group int) *inside {
-	in := &inside{layers: &layers{gapX: 24, gapY: 26}, group: group, steps: map[int]int{}, linkOf: map[int]int{}, stores: map[int][]int{}}
+	in := &inside{
+		layers: &layers{gapX: 24, gapY: 26}, group: group,
+		steps: map[int]int{}, stores: map[int][]int{}, lanes: map[int]int{}, linkOf: map[int]int{},
+	}
 	for i, x := range p.boxes {
-		if x.group != group {
-			continue
-		}
-		if x.shape == aStep {
+		if x.group == group && x.shape == aStep {
 			in.steps[i] = len(in.items)
 			in.items = append(in.items, item{w: p.at[i].w, up: p.at[i].h / 2, down: p.at[i].h / 2})
 		}
@@ -144,35 +154,44 @@ func (in *inside) link(line int, l link) {
 	in.links = append(in.links, l)
 }
 
-// stack puts stores, and their changelogs, beside the steps that were first given them.
-// They have places relative to their step.
+// stack puts stores, and their changelogs, beside the steps that were first given them, and
+// lanes beside those for the lines to other steps. The places are relative to the step.
 func (p *picture) stack(in *inside) {
-	beside := map[int][]int{} // changelogs beside stores
-	for i, x := range p.boxes {
-		if x.group == in.group && x.shape == aStore {
+	for i, x := range p.boxes { // a changelog follows its store
+		switch {
+		case x.group != in.group:
+		case x.shape == aStore:
 			in.stores[x.beside] = append(in.stores[x.beside], i)
-		}
-		if x.group == in.group && x.shape == aChangelog {
-			beside[x.beside] = append(beside[x.beside], i)
+		case x.shape == aChangelog:
+			step := p.boxes[x.beside].beside
+			in.stores[step] = append(in.stores[step], i)
 		}
 	}
 	for step, stores := range in.stores {
-		var all []int
-		for _, s := range stores {
-			all = append(append(all, s), beside[s]...)
-		}
-		in.stores[step] = all
-		w, y := 0, -p.at[all[0]].h/2
-		for _, i := range all {
+		w, y := 0, -p.at[stores[0]].h/2
+		for _, i := range stores {
 			w = max(w, p.at[i].w)
 		}
-		for _, i := range all {
+		for _, i := range stores {
 			p.at[i].x, p.at[i].y = p.at[step].w+storeGap+(w-p.at[i].w)/2, y
 			y += p.at[i].h + stackGap
 		}
 		x := &in.items[in.steps[step]]
 		x.w, x.down = p.at[step].w+storeGap+w, max(x.down, y-stackGap)
 	}
+	for _, l := range p.lines {
+		if _, ok := in.steps[l.from]; !ok || !p.shares(l) || in.lanes[l.to] > 0 {
+			continue
+		}
+		x := &in.items[in.steps[p.boxes[l.to].beside]]
+		x.w += laneGap
+		in.lanes[l.to] = x.w
+	}
+}
+
+// shares says whether a line joins a step with a store that stands beside another.
+func (p *picture) shares(l line) bool {
+	return p.boxes[l.to].shape == aStore && p.boxes[l.to].beside != l.from
 }
 
 // share adds links from stores to the other steps that use them, further down. Those that
@@ -180,12 +199,12 @@ func (p *picture) stack(in *inside) {
 func (p *picture) share(in *inside) {
 	for i, l := range p.lines {
 		step, ok := in.steps[l.from]
-		if !ok || !l.uses || p.boxes[l.to].beside == l.from {
+		if !ok || !p.shares(l) {
 			continue
 		}
 		owner := in.steps[p.boxes[l.to].beside]
 		if in.items[owner].row < in.items[step].row {
-			in.link(i, link{from: owner, to: step, out: p.at[l.to].x + p.at[l.to].w/2, in: p.at[l.from].w / 2})
+			in.link(i, link{from: owner, to: step, out: in.lanes[l.to], in: p.at[l.from].w / 2})
 		}
 	}
 }
@@ -215,7 +234,7 @@ func (p *picture) frame(in *inside) (w, h int) {
 
 // outside makes layers of the groups and of the boxes that are in none.
 func (p *picture) outside() (l *layers, itemOf, linkOf map[int]int) {
-	l, itemOf, linkOf = &layers{gapX: 28, gapY: 36}, map[int]int{}, map[int]int{}
+	l, itemOf, linkOf = &layers{gapX: 28, gapY: 36, arch: archHeight}, map[int]int{}, map[int]int{}
 	for _, in := range p.inner {
 		w, h := p.frame(in)
 		l.items = append(l.items, item{w: w, down: h})
@@ -273,15 +292,22 @@ func (p *picture) route(i int, outer *layers, linkOf map[int]int) {
 	} else if g := p.boxes[l.from].group; g >= 0 {
 		at = append(at, p.within(g, i)...)
 	}
-	if len(at) == 0 {
-		p.paths[i] = short(from, to)
+	r := &p.routes[i]
+	switch {
+	case len(at) == 0:
+		r.at = short(from, to)
 		return
+	case p.boxes[l.to].shape == aStore: // the line runs from the store down to the step
+		r.sideways = true
+		r.at = slices.Concat([]point{{to.x + to.w, to.y + to.h/2}}, at, []point{{at[len(at)-1].x, from.y}})
+	default:
+		r.at = slices.Concat([]point{{at[0].x, from.y + from.h}}, at, []point{{at[len(at)-1].x, to.y}})
 	}
-	if p.boxes[l.to].shape == aStore { // the line runs from the store down to the step
-		from, to = to, from
+	for k := range r.at[1:] {
+		if d := r.at[k+1].x - r.at[k].x; max(d, -d) <= nearby {
+			r.at[k+1].x = r.at[k].x
+		}
 	}
-	first, last := at[0], at[len(at)-1]
-	p.paths[i] = slices.Concat([]point{{first.x, from.y + from.h}}, at, []point{{last.x, to.y}})
 }
 
 // within is the part of a line inside a group.
@@ -311,10 +337,8 @@ func short(from, to rect) []point {
 		a.x, b.x = from.x+from.w, to.x
 	case to.x+to.w < from.x:
 		a.x, b.x = from.x, to.x+to.w
-	case cmp.Less(a.y, b.y):
+	default: // longer lines to stores above are links
 		a.y, b.y = from.y+from.h, to.y
-	default:
-		a.y, b.y = from.y, to.y+to.h
 	}
 	return []point{a, b}
 }

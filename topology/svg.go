@@ -40,36 +40,41 @@ func (p *picture) writeLines(b *strings.Builder, uses bool, attributes string) {
 	fmt.Fprintf(b, `<g fill="none" stroke="%s" %s>`+"\n", looks[aStep].line, attributes)
 	for i, l := range p.lines {
 		if l.uses == uses {
-			fmt.Fprintf(b, `<path d="%s"/>`+"\n", path(p.paths[i]))
+			fmt.Fprintf(b, `<path d="%s"/>`+"\n", path(p.routes[i]))
 		}
 	}
 	b.WriteString("</g>\n")
 }
 
-// path is a line through points: straight where they lie above each other or it is short,
-// in a bend from one row to the next, and in an arch where it turns back.
-func path(at []point) string {
+// path is a route as SVG has it: straight where points lie above each other, in a bend
+// from one row to the next, and in an arch where it turns back.
+func path(r route) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "M%d %d", at[0].x, at[0].y)
+	fmt.Fprintf(&b, "M%d %d", r.at[0].x, r.at[0].y)
+	if len(r.at) == 2 {
+		fmt.Fprintf(&b, "L%d %d", r.at[1].x, r.at[1].y)
+		return b.String()
+	}
 	down := true
-	for i, p := range at[1:] {
-		from := at[i]
+	for i, p := range r.at[1:] {
+		from := r.at[i]
 		switch {
+		case i == 0 && r.sideways:
+			fmt.Fprintf(&b, "H%dQ%d %d %d %d", p.x-laneGap, p.x, from.y, p.x, from.y+laneGap)
+			fmt.Fprintf(&b, "V%d", p.y)
 		case p == from:
 			continue
 		case p.x == from.x:
 			fmt.Fprintf(&b, "V%d", p.y)
-		case p.y == from.y && len(at) > 2:
+		case p.y == from.y:
 			arch := p.y + archHeight
 			if !down {
 				arch = p.y - archHeight
 			}
 			fmt.Fprintf(&b, "C%d %d %d %d %d %d", from.x, arch, p.x, arch, p.x, p.y)
-		case len(at) > 2:
+		default:
 			middle := (from.y + p.y) / 2
 			fmt.Fprintf(&b, "C%d %d %d %d %d %d", from.x, middle, p.x, middle, p.x, p.y)
-		default:
-			fmt.Fprintf(&b, "L%d %d", p.x, p.y)
 		}
 		down = p.y > from.y || p.y == from.y && !down
 	}
@@ -105,15 +110,6 @@ func (p *picture) writeBoxes(b *strings.Builder) {
 	b.WriteString("</g>\n")
 }
 
-func (p *picture) has(s shape) bool {
-	for _, x := range p.boxes {
-		if x.shape == s {
-			return true
-		}
-	}
-	return false
-}
-
 // outline is a shape as an element.
 func outline(s shape, r rect) string {
 	switch {
@@ -126,5 +122,3 @@ func outline(s shape, r rect) string {
 	}
 	return fmt.Sprintf(`<path d="M%d %dh%dl%d %dh%dz"/>`, r.x+slant, r.y, r.w-slant, -slant, r.h, slant-r.w)
 }
-
-func (s shape) cylinder() bool { return s == aTopic || s == aRepartition || s == aChangelog }
