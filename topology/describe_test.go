@@ -46,6 +46,12 @@ func TestDescribeAsKafkaStreams(t *testing.T) {
 		{"optimised-two-aggregates", twoAggregates, []string{
 			"KSTREAM-AGGREGATE-STATE-STORE-0000000002", "counts", "KSTREAM-REDUCE-STATE-STORE-0000000010", "last",
 		}},
+		{"stream-table-rekeyed", joinTable, []string{
+			"KSTREAM-KEY-SELECT-0000000002-repartition", "rekeyed-repartition", "right-STATE-STORE-0000000003", "right",
+		}},
+		{"table-table-outer", outerJoin, []string{
+			"left-STATE-STORE-0000000000", "left", "right-STATE-STORE-0000000003", "right",
+		}},
 		{"stream-global-inner", joinGlobal, []string{
 			"right-STATE-STORE-0000000001", "right",
 			// There the step is not said to use the table.
@@ -265,4 +271,17 @@ func joinGlobal(b *topology.Builder) {
 // numbers describes a topic of numbers.
 func numbers(name string) topology.Topic[string, int64] {
 	return topology.Topic[string, int64]{Name: name, Key: serde.String, Value: serde.Int64}
+}
+
+func joinTable(b *topology.Builder) {
+	rekeyed := kstream.SelectKey(kstream.Filter(kstream.From(b, text("left")), early), first)
+	hasKey := kstream.Filter(rekeyed, func(k, _ string) bool { return k != "" })
+	left, right := kstream.Repartition(hasKey, text("rekeyed")), ktable.From(b, text("right"))
+	kstream.To(kstream.Join(left, right, first), text("out"))
+}
+
+func outerJoin(b *topology.Builder) {
+	left, right := ktable.From(b, text("left")), ktable.From(b, text("right"))
+	joined := ktable.OuterJoin(left, right, func(v string, _ bool, w string, _ bool) string { return v + w })
+	kstream.To(kstream.Updates(joined), text("out"))
 }

@@ -128,6 +128,13 @@ func (w Wiring) node(s *Step) plan.Node {
 		}
 		n.Stores = append(n.Stores, w.slots[st])
 	}
+	for _, l := range s.looks {
+		for _, slot := range w.kept(l) {
+			if !slices.Contains(n.Stores, slot) {
+				n.Stores = append(n.Stores, slot)
+			}
+		}
+	}
 	if i, ok := w.inputs[s]; ok {
 		n.Source = i
 	}
@@ -135,6 +142,17 @@ func (w Wiring) node(s *Step) plan.Node {
 		n.Sink = i
 	}
 	return n
+}
+
+// kept are the slots of the stores that a table's rows are in, or are computed from.
+func (w Wiring) kept(s *Step) (slots []int) {
+	if s.table.kept != nil {
+		return []int{w.slots[s.table.kept]}
+	}
+	for _, from := range s.table.from {
+		slots = append(slots, w.kept(from)...)
+	}
+	return slots
 }
 
 // reads are the inputs whose records can reach the step, or the tables it looks into.

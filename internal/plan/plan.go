@@ -40,7 +40,7 @@ type Node struct {
 	Name    string // "filter-3"
 	At      string // the line of the program that made it: "main.go:42"
 	Parents []int
-	Stores  []int // slots
+	Stores  []int // slots, of stores that it writes or looks rows up in
 	Globals []int // numbers of global tables
 	Source  int   // input slot, or -1
 	Sink    int   // output slot, or -1
