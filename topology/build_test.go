@@ -117,7 +117,7 @@ func TestMistakesInTopics(t *testing.T) {
 			kstream.From(b, text("in"))
 			here()
 			ktable.From(b, text("in"))
-		}, `topic "in" is read here as table of `},
+		}, `topic "in" is read here as a table of string and string, at build_test.go:`},
 		{"read as two types", func(b *topology.Builder, here func()) {
 			kstream.From(b, text("in"))
 			here()
@@ -229,7 +229,7 @@ func TestMistakesInStores(t *testing.T) {
 			kstream.ToTable(s, rows("rows"))
 			here()
 			kstream.ToTable(s, rows("rows"))
-		}, `store "rows" is kept twice: it belongs to the table of table at build_test.go:`},
+		}, `store "rows" is kept twice: only the table at build_test.go:`},
 		{"a table kept in two stores", func(b *topology.Builder, here func()) {
 			t := ktable.Materialize(ktable.From(b, text("in")), rows("one"))
 			here()

@@ -125,7 +125,7 @@ func (st *Store) Writable() error {
 	case st.global >= 0:
 		return fmt.Errorf("it belongs to a global table, which only its topic writes")
 	case st.owner != nil:
-		return fmt.Errorf("it belongs to the table of %s at %s", st.owner.kind, st.owner.at)
+		return fmt.Errorf("only the %s at %s writes it", st.owner.kind, st.owner.at)
 	}
 	return nil
 }

@@ -79,7 +79,7 @@ type Step struct {
 	feeds    *Step // of a repartition sink: the source behind the topic
 	meets    bool  // records of one key must meet here: what it reads must be co-partitioned
 
-	types string  // of a source: its topic's
+	types string  // of a source: its keys' and values'
 	table *table  // of a step that sends Changes
 	looks []*Step // tables whose rows it looks up
 }

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"fmt"
+	"reflect"
 
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
@@ -85,7 +86,7 @@ func (d *reader[K, V]) input(w *Wiring, s *Step, next func(*reader[K, V]) error)
 // are dropped and counted. A topic that is read twice has one source.
 func Source[K, V any](b *Builder, t Topic[K, V]) *Step {
 	t.check(b)
-	return b.source("source", t.Name, fmt.Sprintf("%T", t), t.StartAt, &plan.Topic{Name: t.Name}, streamInput(t))
+	return b.source("source", t.Name, typesOf[K, V](), t.StartAt, &plan.Topic{Name: t.Name}, streamInput(t))
 }
 
 func streamInput[K, V any](t Topic[K, V]) func(*Wiring, *Step) any {
@@ -101,11 +102,16 @@ func streamInput[K, V any](t Topic[K, V]) func(*Wiring, *Step) any {
 	}
 }
 
+// typesOf says what a topic's keys and values are: "string and int64".
+func typesOf[K, V any]() string {
+	return fmt.Sprintf("%v and %v", reflect.TypeFor[K](), reflect.TypeFor[V]())
+}
+
 // source adds a source step, or finds the one that reads the topic in the same way.
 func (b *Builder) source(kind, name, types string, startAt int64, topic *plan.Topic, wire func(*Wiring, *Step) any) *Step {
 	if s := b.sources[name]; s != nil {
 		if s.kind != kind || s.types != types {
-			b.Fail("topic %q is read here as %s of %s, at %s as %s of %s: read it once, and share the stream", name, kind, types, s.at, s.kind, s.types)
+			b.Fail("topic %q is read here as a %s of %s, at %s as a %s of %s: read it once, and share the stream", name, kind, types, s.at, s.kind, s.types)
 		}
 		return s
 	}

@@ -1,7 +1,6 @@
 package graph
 
 import (
-	"fmt"
 	"reflect"
 
 	"github.com/seed-df18afd4/streams/internal/kafka"
@@ -39,7 +38,7 @@ type table struct {
 // them; then the topic itself is their changelog.
 func TableSource[K, V any](b *Builder, t Topic[K, V], rows state.Store[K, V]) *Step {
 	t.check(b)
-	s := b.source("table", t.Name, fmt.Sprintf("%T", t), t.StartAt, &plan.Topic{Name: t.Name}, tableInput(t))
+	s := b.source("table", t.Name, typesOf[K, V](), t.StartAt, &plan.Topic{Name: t.Name}, tableInput(t))
 	if s.table == nil {
 		keep := func(rows state.Store[K, V]) { keepSource(s, t, rows) }
 		s.table = &table{name: rows.Name, sourceRows: rows, keepIn: keep, late: func() { keep(rows) }}

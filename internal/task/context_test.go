@@ -117,7 +117,7 @@ func TestTheStoreOfATable(t *testing.T) {
 		_, err := topology.Open(c, rows)
 		return err
 	}))
-	require.ErrorContains(t, r.open(), `store "rows": it belongs to the table of table at context_test.go:`)
+	require.ErrorContains(t, r.open(), `store "rows": only the table at context_test.go:`)
 	require.ErrorContains(t, r.open(), "a processor can read it with topology.View")
 
 	newRig(t, build(func(c *topology.Context[string, string]) error {
