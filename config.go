@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -128,7 +129,7 @@ func (c Config) withDefaults() (Config, error) {
 	if !validID(c.ApplicationID) {
 		bad("ApplicationID is %q: it needs 1 to 200 letters, digits, '.', '_' and '-'", c.ApplicationID)
 	}
-	if len(c.Brokers) == 0 || slices.Contains(c.Brokers, "") {
+	if len(c.Brokers) == 0 || slices.ContainsFunc(c.Brokers, noAddress) {
 		bad("Brokers is %q: it needs addresses such as \"localhost:9092\"", c.Brokers)
 	}
 	if c.Workers < 0 || c.CommitInterval < 0 || c.MaxTaskIdle < 0 || c.MaxUncommittedBytes < 0 || c.CacheBytes < 0 {
@@ -155,6 +156,11 @@ func def[T comparable](v *T, to T) {
 	if *v == zero {
 		*v = to
 	}
+}
+
+func noAddress(broker string) bool {
+	host, port, err := net.SplitHostPort(broker)
+	return err != nil || host == "" || port == ""
 }
 
 // validID says whether a name can be part of topic and directory names.
