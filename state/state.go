@@ -32,7 +32,8 @@ type Store[K, V any] struct {
 	// as of a record's time; 0 by default: the latest version alone.
 	History time.Duration
 	// Retention of a window store, counted from the start of a window to the latest one;
-	// by default, and at least, what its windows need: their size and grace.
+	// by default, and at least, what its windows need: their size and grace. Windows with
+	// window.OnClose are kept a millisecond longer.
 	Retention time.Duration
 
 	InMemory    bool // not on disk; still restored from its changelog; false by default
@@ -98,6 +99,9 @@ func (s Store[K, V]) specWindow(d *plan.StoreSpec, w window.Windows) {
 		d.Err = fmt.Errorf("it has windows and History: a window keeps its latest value alone")
 	case d.Retention < need:
 		d.Err = fmt.Errorf("its Retention %v is less than its windows need, %v", s.Retention, time.Duration(need)*time.Millisecond)
+	}
+	if window.EmitOnClose(w) && d.Kind == store.Window {
+		d.Retention++ // as in Kafka Streams: what closes right now can still be read
 	}
 }
 

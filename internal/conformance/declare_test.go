@@ -94,18 +94,13 @@ func longs(t ktable.Table[string, int64]) {
 	kstream.To(out, keyed("out"))
 }
 
-// at is a windowed key as text.
-func at(k window.Key[string]) string {
-	return fmt.Sprintf("%s@%d/%d", k.Key, k.Start.UnixMilli(), k.End.UnixMilli())
-}
-
 // toWindows writes a windowed table as text.
 func toWindows[V any](t ktable.Table[window.Key[string], V]) {
 	out := kstream.Map(kstream.Changes(t), func(k window.Key[string], v *V) (string, *string) {
 		if v == nil {
-			return at(k), nil
+			return At(k), nil
 		}
-		return at(k), new(text(*v))
+		return At(k), new(text(*v))
 	})
 	kstream.To(out, keyed("out"))
 }

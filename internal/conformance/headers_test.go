@@ -41,7 +41,7 @@ var headers = theme{
 	"headers-table-group": {build: func(b *topology.Builder) {
 		longs(ktable.Count(ktable.GroupBy(ktable.From(b, plain("in")), letter, plain("by-first")), counts("c")))
 	}},
-	"headers-process": {build: headersProcess, restartsShow: true},
+	"headers-process": {build: headersProcess, remembers: true},
 }
 
 // headersProcess adds a header, replaces all, and sends records that have none.

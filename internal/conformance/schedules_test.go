@@ -10,17 +10,17 @@ import (
 
 // schedules are processors that are called by time.
 var schedules = theme{
-	"punctuate-stream-time":        {build: ticks(topology.StreamTime, 10*ms), restartsShow: true},
-	"punctuate-stream-time-missed": {build: ticks(topology.StreamTime, 10*ms), restartsShow: true},
-	"punctuate-wall-clock":         {build: ticks(topology.WallClock, 20*ms), restartsShow: true},
-	"punctuate-wall-clock-missed":  {build: ticks(topology.WallClock, 20*ms), restartsShow: true},
+	"punctuate-stream-time":        {build: ticks(topology.StreamTime, 10*ms), remembers: true},
+	"punctuate-stream-time-missed": {build: ticks(topology.StreamTime, 10*ms), remembers: true},
+	"punctuate-wall-clock":         {build: ticks(topology.WallClock, 20*ms), remembers: true},
+	"punctuate-wall-clock-missed":  {build: ticks(topology.WallClock, 20*ms), remembers: true},
 
-	"punctuate-stream-time-anchored": {build: ticksFrom(time.UnixMilli(7), topology.StreamTime, 10*ms), restartsShow: true},
-	"punctuate-wall-clock-anchored":  {build: ticksFrom(time.UnixMilli(50), topology.WallClock, 20*ms), restartsShow: true},
+	"punctuate-stream-time-anchored": {build: ticksFrom(time.UnixMilli(7), topology.StreamTime, 10*ms), remembers: true},
+	"punctuate-wall-clock-anchored":  {build: ticksFrom(time.UnixMilli(50), topology.WallClock, 20*ms), remembers: true},
 
-	"punctuate-both":   {build: ticksOfBoth, restartsShow: true},
-	"punctuate-cancel": {build: cancels, restartsShow: true},
-	"punctuate-flush":  {build: flushes, restartsShow: true, stores: map[string]rows{"counts": handMade(counts("counts"))}},
+	"punctuate-both":   {build: ticksOfBoth, remembers: true},
+	"punctuate-cancel": {build: cancels, remembers: true},
+	"punctuate-flush":  {build: flushes, remembers: true, stores: map[string]rows{"counts": handMade(counts("counts"))}},
 }
 
 // ticks counts records, and tells at intervals how many there were.

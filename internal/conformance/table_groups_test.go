@@ -81,7 +81,7 @@ var tableGroups = theme{
 		build: func(b *topology.Builder) {
 			w := window.Session{Gap: 5 * ms, Grace: 20 * ms}
 			c := kstream.Count(perKey(b, w), windowed("c", w, serde.Int64))
-			byKey := ktable.GroupBy(c, func(k window.Key[string], n int64) (string, string) { return k.Key, fmt.Sprint(at(k), "=", n) }, plain("by-key"))
+			byKey := ktable.GroupBy(c, func(k window.Key[string], n int64) (string, string) { return k.Key, fmt.Sprint(At(k), "=", n) }, plain("by-key"))
 			ktable.To(ktable.Aggregate(byKey, plusMinus, kv("a")), plain("out"))
 		},
 		stores: map[string]rows{"a": of(kv("a"))},

@@ -61,7 +61,7 @@ var tables = theme{
 		letter := ktable.MapValues(small, func(v string) string { return v[:1] })
 		ktable.To(ktable.Filter(letter, func(_, v string) bool { return v != "q" }), plain("out"))
 	}},
-	"table-transform-values": {build: transformValues, restartsShow: true, stores: map[string]rows{"m": of(kvNull("m"))}},
+	"table-transform-values": {build: transformValues, remembers: true, stores: map[string]rows{"m": of(kvNull("m"))}},
 	"table-versioned": {
 		build: func(b *topology.Builder) {
 			ktable.To(ktable.Materialize(ktable.From(b, plain("in")), versioned("t", 30*ms)), plain("out"))

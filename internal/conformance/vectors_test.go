@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"compress/gzip"
 	"encoding/json"
 	"fmt"
@@ -54,12 +55,14 @@ type row struct {
 }
 
 // vectors reads the files of testdata, or of the folder that the environment names.
-func vectors(t *testing.T) (files []file) {
+func vectors(t *testing.T) []file {
 	t.Helper()
-	dir := os.Getenv("CONFORMANCE_VECTORS")
-	if dir == "" {
-		dir = "testdata"
-	}
+	return read(t, cmp.Or(os.Getenv("CONFORMANCE_VECTORS"), "testdata"))
+}
+
+// read reads the files of a folder.
+func read(t *testing.T, dir string) (files []file) {
+	t.Helper()
 	for _, pattern := range []string{"*.json", "*.json.gz"} {
 		names, err := filepath.Glob(filepath.Join(dir, pattern))
 		if err != nil {

@@ -79,7 +79,7 @@ var windows = theme{
 	}},
 	"windowed-table-map-values": {build: func(b *topology.Builder) {
 		c := kstream.Count(perKey(b, tens), windowed("c", tens, serde.Int64))
-		toWindows(ktable.MapValuesWithKey(c, func(k window.Key[string], n int64) string { return fmt.Sprint(at(k), "=", n) }))
+		toWindows(ktable.MapValuesWithKey(c, func(k window.Key[string], n int64) string { return fmt.Sprint(At(k), "=", n) }))
 	}},
 	"windowed-two-stage": {build: func(b *topology.Builder) {
 		c := kstream.Count(perKey(b, tens), windowed("c", tens, serde.Int64))
@@ -122,7 +122,7 @@ func reduceWindows(b *topology.Builder, w window.Windows) {
 
 // windowsOut is toWindows for values that have a null.
 func windowsOut(t ktable.Table[window.Key[string], *string]) {
-	kstream.To(kstream.SelectKey(kstream.Updates(t), func(k window.Key[string], _ *string) string { return at(k) }), keyed("out"))
+	kstream.To(kstream.SelectKey(kstream.Updates(t), func(k window.Key[string], _ *string) string { return At(k) }), keyed("out"))
 }
 
 func cogroupWindows(b *topology.Builder, w window.Windows) {
