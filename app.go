@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,7 +15,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/internal/sched"
 	"github.com/seed-df18afd4/streams/internal/store"
 	"github.com/seed-df18afd4/streams/internal/task"
 	"github.com/seed-df18afd4/streams/internal/worker"
@@ -56,7 +59,7 @@ func New(t *topology.Topology, c Config) (*App, error) {
 		return nil, fmt.Errorf("streams: %w", err)
 	}
 	defer client.Close()
-	if _, err := worker.NewLayout(ctx, client, c.ApplicationID, a.plan); err != nil {
+	if _, err := worker.NewLayout(ctx, cluster.Of(client), c.ApplicationID, a.plan); err != nil {
 		return nil, fmt.Errorf("streams: application %s: %w", c.ApplicationID, err)
 	}
 	return a, nil
@@ -121,7 +124,7 @@ func (a *App) run(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
-	layout, err := worker.NewLayout(ctx, client, a.c.ApplicationID, a.plan)
+	layout, err := worker.NewLayout(ctx, cluster.Of(client), a.c.ApplicationID, a.plan)
 	if err != nil {
 		return err
 	}
@@ -131,7 +134,7 @@ func (a *App) run(ctx context.Context) error {
 		CommitInterval: a.c.CommitInterval, PurgeInterval: purgeInterval, MaxTaskIdle: a.c.MaxTaskIdle, CacheBytes: a.c.CacheBytes, MaxUncommitted: a.c.MaxUncommittedBytes,
 		Session: a.c.SessionTimeout, Heartbeat: a.c.HeartbeatInterval, InstanceID: a.c.InstanceID, Compression: a.c.Compression,
 		Fingerprint: a.plan.Fingerprint(), Resources: store.NewResources(store.ResourceLimits{Logger: a.c.Logger}),
-		Client: client, Log: a.c.Logger,
+		Restores: 2 * runtime.GOMAXPROCS(0), Client: cluster.Of(client), Sched: sched.Real, Log: a.c.Logger,
 		OnBad: a.onBad, Ready: func() { a.once.Do(func() { close(a.ready) }) },
 	}, layout)
 	return instance.Run(ctx)

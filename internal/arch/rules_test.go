@@ -21,7 +21,7 @@ var dsl = []string{"kstream", "ktable", "dedup"}
 var meaning = append([]string{"topology", "state", "window", "aggregate", "serde"}, dsl...)
 
 // runtime is what runs one.
-var runtime = []string{"internal/worker", "internal/broker", "internal/changelog", "internal/task", "internal/assign"}
+var runtime = []string{"internal/worker", "internal/cluster", "internal/broker", "internal/changelog", "internal/task", "internal/assign"}
 
 // Arrows that are not to be, not even by way of other packages of the module.
 var never = []struct {
@@ -65,6 +65,7 @@ var pure = []struct {
 	because string
 }{
 	{[]string{"internal/task"}, []ban{network, system, clock, goroutines, channels}, "a task computes, and its worker does the rest; so a simulation can run it from a seed"},
+	{[]string{"internal/worker", "internal/changelog"}, []ban{goroutines}, "internal/sched starts them, so a simulation can choose their order"},
 	{[]string{"internal/plan", "internal/assign", "window", "aggregate", "serde"}, []ban{network, system, clock, goroutines}, "what comes out depends on what goes in alone"},
 }
 

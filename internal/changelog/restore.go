@@ -7,7 +7,9 @@ import (
 	"sync"
 
 	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/kafka"
+	"github.com/seed-df18afd4/streams/internal/sched"
 	"github.com/seed-df18afd4/streams/internal/store"
 )
 
@@ -41,6 +43,7 @@ func (e *OffsetError) Unwrap() error { return e.Err }
 
 // Options are common to restores.
 type Options struct {
+	Sched         sched.Sched
 	ReadCommitted bool
 	Progress      func(Progress) // called after each batch; nil: not
 }
@@ -48,13 +51,13 @@ type Options struct {
 // Run restores stores until each is at its end position, or ctx ends. Positions past
 // markers, aborted data and what compaction left out count, so that a changelog that
 // ends in any of these ends.
-func Run(ctx context.Context, c *broker.Client, o Options, all []Restore) error {
+func Run(ctx context.Context, c cluster.Cluster, o Options, all []Restore) error {
 	r := &run{o: o, restores: all, arrived: make(chan struct{}, 1)}
 	f := c.NewFetcher(broker.FetchOptions{ReadCommitted: o.ReadCommitted, OnError: func(p kafka.Partition, _ int, at int64, err error) {
 		r.push(delivery{err: &OffsetError{Partition: p, Offset: at, Err: err}})
 	}})
 	defer f.Close()
-	r.subscriptions = make([]*broker.Subscription, len(all))
+	r.subscriptions = make([]cluster.Subscription, len(all))
 	for i, restore := range all {
 		if restore.From >= restore.To {
 			continue
@@ -64,10 +67,8 @@ func Run(ctx context.Context, c *broker.Client, o Options, all []Restore) error 
 		r.subscriptions[i] = f.Subscribe(restore.Partition, restore.From, func(b kafka.Batch) { r.push(delivery{slot: i, batch: b}) })
 	}
 	for r.open > 0 {
-		select {
-		case <-ctx.Done():
+		if !o.Sched.Wait(ctx, r.arrived, 0) {
 			return ctx.Err()
-		case <-r.arrived:
 		}
 		if err := r.take(); err != nil {
 			return err
@@ -85,7 +86,7 @@ type delivery struct {
 type run struct {
 	o             Options
 	restores      []Restore
-	subscriptions []*broker.Subscription
+	subscriptions []cluster.Subscription
 	open          int
 	progress      Progress
 	left          int64

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/store"
 	"github.com/seed-df18afd4/streams/internal/task"
@@ -97,7 +98,7 @@ func (w *Worker) forget() {
 }
 
 // acked is the changelog's position after what was acknowledged; -1: nothing was sent.
-func acked(t *broker.Target) int64 {
+func acked(t cluster.Target) int64 {
 	if t == nil {
 		return -1
 	}
@@ -169,7 +170,7 @@ func (w *Worker) renew() error {
 	return nil
 }
 
-func (w *Worker) newProducer(ctx context.Context) (*broker.Producer, error) {
+func (w *Worker) newProducer(ctx context.Context) (cluster.Producer, error) {
 	o := broker.ProducerOptions{Compression: w.c.Compression}
 	if w.c.ExactlyOnce {
 		o.TransactionalID, o.TransactionTimeout = transactionalID(w.c.App, w.c.Process, w.index), transactionTimeout

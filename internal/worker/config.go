@@ -7,7 +7,8 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/cluster"
+	"github.com/seed-df18afd4/streams/internal/sched"
 	"github.com/seed-df18afd4/streams/internal/store"
 	"github.com/seed-df18afd4/streams/internal/task"
 )
@@ -30,7 +31,9 @@ type Config struct {
 	Compression    string
 	Fingerprint    string // of the topology
 	Resources      *store.Resources
-	Client         *broker.Client
+	Restores       int // tasks that are restored at once
+	Client         cluster.Cluster
+	Sched          sched.Sched
 	Log            *slog.Logger
 
 	OnBad func(*task.Error) (skip bool, err error)

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/seed-df18afd4/streams/internal/plan"
@@ -26,10 +25,14 @@ func (w *Worker) revoke(ids []plan.TaskID) {
 
 // letGo closes the tasks that are to leave and have nothing left to commit.
 func (w *Worker) letGo() {
+	var done []*entry
 	for _, e := range w.tasks {
 		if e.leaving && (e.task == nil || !e.task.Changed()) {
-			w.release(e)
+			done = append(done, e)
 		}
+	}
+	for _, e := range inOrder(done) {
+		w.release(e)
 	}
 }
 
@@ -40,7 +43,7 @@ func (w *Worker) lost() error {
 		return nil
 	}
 	w.dirtySince, w.unsent = time.Time{}, false
-	for _, e := range w.tasks {
+	for _, e := range w.entries() {
 		w.release(e)
 	}
 	return w.renew()
@@ -71,10 +74,8 @@ func (w *Worker) detach(e *entry) {
 func (w *Worker) release(e *entry) {
 	w.detach(e)
 	delete(w.tasks, e.id)
-	w.closing.Add(1)
-	go func() {
-		defer w.closing.Done()
-		<-e.prepared
+	w.closing.Go(w.c.Sched, func() {
+		w.c.Sched.Wait(context.Background(), e.prepared, 0)
 		for _, s := range e.stores {
 			if s == nil {
 				continue
@@ -84,7 +85,7 @@ func (w *Worker) release(e *entry) {
 			}
 		}
 		w.closed(e.id)
-	}()
+	})
 }
 
 // stop commits what is processed, unless cause says that this cannot work, and ends
@@ -95,23 +96,21 @@ func (w *Worker) stop(cause error) error {
 	if cause == nil || errors.As(cause, &bad) && !bad.Broken {
 		err = w.lastCommit()
 	}
-	for _, e := range w.tasks {
+	for _, e := range w.entries() {
 		w.release(e)
 	}
 	w.end()
-	done := make(chan struct{})
-	go func() { w.closing.Wait(); close(done) }()
 	w.fetcher.Close()
 	w.producer.Close()
 	w.purge.close()
-	<-done
+	w.closing.Wait(w.c.Sched)
 	return err
 }
 
 // lastCommit commits while the membership lasts; a rebalance may hold it back for a moment.
 func (w *Worker) lastCommit() error {
-	for deadline := time.Now().Add(stopTimeout); time.Now().Before(deadline); time.Sleep(linger) {
-		w.now = time.Now()
+	for deadline := w.c.Sched.Now().Add(stopTimeout); w.c.Sched.Now().Before(deadline); w.c.Sched.Wait(context.Background(), nil, linger) {
+		w.now = w.c.Sched.Now()
 		for _, e := range w.order {
 			if w.dirtySince.IsZero() && e.task.Changed() {
 				w.dirtySince = w.now
@@ -127,14 +126,23 @@ func (w *Worker) lastCommit() error {
 	return fmt.Errorf("worker %d: the last commit was held back for %v by a rebalance; what it held will be processed again", w.index, stopTimeout)
 }
 
-// starter bounds how many tasks are restored at once.
+// starter bounds how many tasks are restored at once: a start takes a place from it, and
+// puts it back.
 type starter = chan struct{}
+
+func newStarter(places int) starter {
+	s := make(starter, places)
+	for range places {
+		s <- struct{}{}
+	}
+	return s
+}
 
 // newWorker makes a worker; Run starts it.
 func newWorker(ctx context.Context, c Config, l *Layout, index int, g *gate, starting starter) (*Worker, error) {
 	w := &Worker{
 		c: c, layout: l, index: index, gate: g, log: c.Log, starting: starting,
-		tasks: map[plan.TaskID]*entry{}, named: map[string]int32{}, wake: make(chan struct{}, 1), closing: &sync.WaitGroup{},
+		tasks: map[plan.TaskID]*entry{}, named: map[string]int32{}, wake: make(chan struct{}, 1),
 	}
 	w.life, w.end = context.WithCancel(context.Background())
 	p, err := w.newProducer(ctx)

@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/sched"
 )
 
 // gate holds commits back while the group is between JoinGroup and SyncGroup: the
 // coordinator raises the generation before a member knows of it, and would refuse them.
 // Processing goes on meanwhile.
 type gate struct {
+	sched   sched.Sched
 	mu      sync.Mutex
 	member  broker.Member
 	open    bool
@@ -35,12 +37,7 @@ func (g *gate) close(ctx context.Context) {
 	if idle == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	select {
-	case <-idle:
-	case <-ctx.Done():
-	}
+	g.sched.Wait(ctx, idle, patience)
 }
 
 // release lets commits go on as a member of a generation.

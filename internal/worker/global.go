@@ -10,6 +10,7 @@ import (
 
 	"github.com/seed-df18afd4/streams/internal/broker"
 	"github.com/seed-df18afd4/streams/internal/changelog"
+	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
 	"github.com/seed-df18afd4/streams/internal/store"
@@ -21,7 +22,7 @@ type globals struct {
 	c       Config
 	layout  *Layout
 	rows    []*plan.GlobalRows
-	fetcher *broker.Fetcher
+	fetcher cluster.Fetcher
 
 	arrived chan struct{}
 	mu      sync.Mutex
@@ -93,7 +94,7 @@ func (g *globals) replay(ctx context.Context, s *store.Store, p kafka.Partition,
 	if at := s.Offset(); at > ends[p] {
 		return &changelog.OffsetError{Partition: p, Offset: at, Err: fmt.Errorf("the topic has %d to %d", starts[p], ends[p])}
 	}
-	return changelog.Run(ctx, g.c.Client, changelog.Options{ReadCommitted: g.c.ExactlyOnce}, []changelog.Restore{{
+	return changelog.Run(ctx, g.c.Client, changelog.Options{Sched: g.c.Sched, ReadCommitted: g.c.ExactlyOnce}, []changelog.Restore{{
 		Store: s, Partition: p, From: max(s.Offset(), starts[p]), To: ends[p], Convert: t.Convert(),
 	}})
 }
@@ -107,7 +108,7 @@ func (g *globals) follow(ctx context.Context) error {
 		g.push(arrival{}, fmt.Errorf("read %s at offset %d: %w", p, at, err))
 	}})
 	defer g.fetcher.Close()
-	subs, converts := map[kafka.Partition]*broker.Subscription{}, map[kafka.Partition]func(kafka.Record) (kafka.Record, bool){}
+	subs, converts := map[kafka.Partition]cluster.Subscription{}, map[kafka.Partition]func(kafka.Record) (kafka.Record, bool){}
 	for i, t := range g.layout.Plan.Globals {
 		for p, s := range g.rows[i].Partitions {
 			at := kafka.Partition{Topic: t.Topic, Index: int32(p)}
@@ -118,10 +119,8 @@ func (g *globals) follow(ctx context.Context) error {
 		}
 	}
 	for {
-		select {
-		case <-ctx.Done():
+		if !g.c.Sched.Wait(ctx, g.arrived, 0) {
 			return nil
-		case <-g.arrived:
 		}
 		g.mu.Lock()
 		queue, failed := g.queue, g.failed

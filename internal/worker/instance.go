@@ -5,14 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 	"sync"
 
 	"github.com/seed-df18afd4/streams/internal/assign"
 	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/internal/sched"
 )
 
 // Instance is one member of the application's group, and its workers.
@@ -21,7 +22,7 @@ type Instance struct {
 	layout  *Layout
 	gate    gate
 	workers []*Worker
-	group   *broker.Group
+	group   cluster.Group
 
 	mu        sync.Mutex
 	tasks     map[plan.TaskID]*place
@@ -31,7 +32,7 @@ type Instance struct {
 	processes map[string]int // all members' processes and their workers, by the last assignment
 	fail      context.CancelCauseFunc
 	life      context.Context
-	helpers   sync.WaitGroup
+	helpers   sched.Crew
 }
 
 // place is where a task of this instance is.
@@ -44,7 +45,7 @@ type place struct {
 
 // NewInstance makes an instance; Run starts it.
 func NewInstance(c Config, l *Layout) *Instance {
-	return &Instance{c: c, layout: l, tasks: map[plan.TaskID]*place{}}
+	return &Instance{c: c, layout: l, gate: gate{sched: c.Sched}, tasks: map[plan.TaskID]*place{}}
 }
 
 // Run is a member of the group until ctx ends, and works on the tasks that it is given.
@@ -55,7 +56,7 @@ func (n *Instance) Run(ctx context.Context) error {
 	n.fail, n.life = fail, work
 	defer func() {
 		fail(nil)
-		n.helpers.Wait()
+		n.helpers.Wait(n.c.Sched)
 	}()
 	if err := n.layout.CreateTopics(work, n.c.Client); err != nil {
 		return err
@@ -65,14 +66,14 @@ func (n *Instance) Run(ctx context.Context) error {
 		return err
 	}
 	defer tables.close()
-	var group, workers, following sync.WaitGroup
-	defer following.Wait()
-	following.Go(func() {
+	var group, workers, following sched.Crew
+	defer following.Wait(n.c.Sched)
+	following.Go(n.c.Sched, func() {
 		if err := tables.follow(work); err != nil {
 			fail(err)
 		}
 	})
-	starting := make(starter, 2*runtime.GOMAXPROCS(0))
+	starting := newStarter(n.c.Restores)
 	for i := range n.c.Workers {
 		w, err := newWorker(work, n.c, n.layout, i, &n.gate, starting)
 		if err != nil {
@@ -92,22 +93,22 @@ func (n *Instance) Run(ctx context.Context) error {
 	})
 	membership, leave := context.WithCancel(context.WithoutCancel(ctx))
 	defer leave()
-	group.Go(func() {
+	group.Go(n.c.Sched, func() {
 		if err := n.group.Run(membership); err != nil {
 			fail(err)
 		}
 	})
 	errs := make([]error, len(n.workers))
 	for i, w := range n.workers {
-		workers.Go(func() {
+		workers.Go(n.c.Sched, func() {
 			if errs[i] = w.Run(work); errs[i] != nil {
 				fail(errs[i])
 			}
 		})
 	}
-	workers.Wait()
+	workers.Wait(n.c.Sched)
 	leave()
-	group.Wait()
+	group.Wait(n.c.Sched)
 	err = errors.Join(errs...)
 	if cause := context.Cause(work); err == nil && ctx.Err() == nil && cause != nil {
 		err = cause
@@ -199,11 +200,10 @@ func (n *Instance) assignedTasks(m broker.Member, a broker.Assignment) {
 			revoked[p.worker] = append(revoked[p.worker], id)
 		}
 	}
-	for i, ids := range revoked {
-		w := n.workers[i]
-		w.post(func() error { w.revoke(ids); return nil })
-	}
-	for _, w := range n.workers {
+	for i, w := range n.workers {
+		if ids := revoked[i]; len(ids) > 0 {
+			w.post(func() error { w.revoke(ids); return nil })
+		}
 		w.kick() // commits may go on
 	}
 	n.c.Log.Info("assigned", "generation", m.Generation, "tasks", len(target), "revoked", len(revoked))
@@ -300,9 +300,10 @@ func (n *Instance) endTransactions(processes map[string]int) {
 	if !n.c.ExactlyOnce || len(stayed) == 0 || slices.Min(stayed) != n.c.Process {
 		return
 	}
+	slices.Sort(gone)
 	for _, process := range gone {
 		for i := range before[process] {
-			n.helpers.Go(func() { n.endTransaction(transactionalID(n.c.App, process, i)) })
+			n.helpers.Go(n.c.Sched, func() { n.endTransaction(transactionalID(n.c.App, process, i)) })
 		}
 	}
 }

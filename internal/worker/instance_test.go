@@ -12,9 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/embedded"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/internal/sched"
 	"github.com/seed-df18afd4/streams/internal/store"
 	"github.com/seed-df18afd4/streams/internal/task"
 	"github.com/seed-df18afd4/streams/kstream"
@@ -43,13 +45,13 @@ func counting(t *testing.T) *plan.Plan {
 	return (*plan.Plan)(topo)
 }
 
-type cluster struct {
+type testCluster struct {
 	t      *testing.T
 	client *broker.Client
 	plan   *plan.Plan
 }
 
-func newCluster(t *testing.T) *cluster {
+func newCluster(t *testing.T) *testCluster {
 	b, err := embedded.Start()
 	require.NoError(t, err)
 	t.Cleanup(b.Close)
@@ -59,19 +61,19 @@ func newCluster(t *testing.T) *cluster {
 	for _, name := range []string{"in", "out"} {
 		require.NoError(t, c.CreateTopic(t.Context(), broker.TopicSpec{Name: name, Partitions: 2, Replication: 1}))
 	}
-	return &cluster{t, c, counting(t)}
+	return &testCluster{t, c, counting(t)}
 }
 
 // start runs an instance until stop is called, which returns what Run returned.
-func (c *cluster) start(name string, exactlyOnce bool) (ready *atomic.Int32, stop func() error) {
-	layout, err := NewLayout(c.t.Context(), c.client, "app", c.plan)
+func (c *testCluster) start(name string, exactlyOnce bool) (ready *atomic.Int32, stop func() error) {
+	layout, err := NewLayout(c.t.Context(), cluster.Of(c.client), "app", c.plan)
 	require.NoError(c.t, err)
 	ready = &atomic.Int32{}
 	instance := NewInstance(Config{
 		App: "app", Process: name, StateDir: filepath.Join(c.t.TempDir(), name), ExactlyOnce: exactlyOnce, Workers: 2,
 		CommitInterval: 20 * time.Millisecond, MaxUncommitted: 1 << 20, PurgeInterval: 50 * time.Millisecond,
 		Session: 2 * time.Second, Heartbeat: 50 * time.Millisecond, Compression: "none", Fingerprint: c.plan.Fingerprint(),
-		Resources: store.NewResources(store.ResourceLimits{}), Client: c.client, Log: slog.New(slog.DiscardHandler),
+		Resources: store.NewResources(store.ResourceLimits{}), Restores: 2, Client: cluster.Of(c.client), Sched: sched.Real, Log: slog.New(slog.DiscardHandler),
 		OnBad: func(*task.Error) (bool, error) { return false, nil },
 		Ready: func() { ready.Add(1) },
 	}, layout)
@@ -93,7 +95,7 @@ func (c *cluster) start(name string, exactlyOnce bool) (ready *atomic.Int32, sto
 }
 
 // produce writes n records of the values 0 to 9, a second apart.
-func (c *cluster) produce(from, n int) {
+func (c *testCluster) produce(from, n int) {
 	p, err := c.client.NewProducer(c.t.Context(), broker.ProducerOptions{})
 	require.NoError(c.t, err)
 	defer p.Close()
@@ -106,7 +108,7 @@ func (c *cluster) produce(from, n int) {
 
 // processed waits until the instances have committed all input up to the end: one topic
 // after the other, since what is committed of the first is the end of the second.
-func (c *cluster) processed() {
+func (c *testCluster) processed() {
 	c.t.Helper()
 	for _, topic := range []string{"in", "app-by-value-repartition"} {
 		ps := []kafka.Partition{{Topic: topic}, {Topic: topic, Index: 1}}
@@ -121,7 +123,7 @@ func (c *cluster) processed() {
 }
 
 // starts are the first offsets of a topic's partitions.
-func (c *cluster) starts(topic string) (sum int64) {
+func (c *testCluster) starts(topic string) (sum int64) {
 	ps := []kafka.Partition{{Topic: topic}, {Topic: topic, Index: 1}}
 	starts, err := c.client.ListOffsets(c.t.Context(), ps, broker.Earliest, false)
 	require.NoError(c.t, err)
@@ -181,7 +183,7 @@ func TestTasksMoveAndComeBack(t *testing.T) {
 }
 
 // read reads a topic to its end.
-func (c *cluster) read(topic string) (all []kafka.Record) {
+func (c *testCluster) read(topic string) (all []kafka.Record) {
 	f := c.client.NewFetcher(broker.FetchOptions{ReadCommitted: true})
 	defer f.Close()
 	for i := range int32(2) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/plan"
 	"github.com/seed-df18afd4/streams/internal/store"
 )
@@ -21,7 +22,7 @@ type internalTopic struct {
 
 // CreateTopics creates the application's repartition and changelog topics, and checks
 // those that exist.
-func (l *Layout) CreateTopics(ctx context.Context, c *broker.Client) error {
+func (l *Layout) CreateTopics(ctx context.Context, c cluster.Cluster) error {
 	for _, t := range l.internalTopics() {
 		if err := createTopic(ctx, c, t); err != nil {
 			return err
@@ -46,7 +47,7 @@ func (l *Layout) CreateTopics(ctx context.Context, c *broker.Client) error {
 
 // existing describes topics that exist. One that was made a moment ago, here or by another
 // instance, may not be known to every broker yet.
-func existing(ctx context.Context, c *broker.Client, names ...string) (map[string]broker.Topic, error) {
+func existing(ctx context.Context, c cluster.Cluster, names ...string) (map[string]broker.Topic, error) {
 	for try := 1; ; try++ {
 		found, err := c.Topics(ctx, names...)
 		if err != nil || len(found) == len(names) {
@@ -63,7 +64,7 @@ func existing(ctx context.Context, c *broker.Client, names ...string) (map[strin
 	}
 }
 
-func createTopic(ctx context.Context, c *broker.Client, t internalTopic) error {
+func createTopic(ctx context.Context, c cluster.Cluster, t internalTopic) error {
 	err := c.CreateTopic(ctx, t.TopicSpec)
 	if !errors.Is(err, broker.ErrTopicExists) {
 		return err

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
 )
@@ -25,7 +25,7 @@ type Layout struct {
 
 // NewLayout looks the plan's topics up. It fails with every topic that is missing, and with
 // partitions of co-partitioned topics that differ.
-func NewLayout(ctx context.Context, c *broker.Client, app string, p *plan.Plan) (*Layout, error) {
+func NewLayout(ctx context.Context, c cluster.Cluster, app string, p *plan.Plan) (*Layout, error) {
 	l := &Layout{App: app, Plan: p, Partitions: map[string]int32{}, IDs: map[string]string{}}
 	var names []string
 	for _, s := range p.Subtopologies {
@@ -51,7 +51,7 @@ func NewLayout(ctx context.Context, c *broker.Client, app string, p *plan.Plan) 
 
 // find looks topics up, and again for a moment where one is missing: a topic that was just
 // made takes some time to be known to every broker.
-func (l *Layout) find(ctx context.Context, c *broker.Client, names []string) error {
+func (l *Layout) find(ctx context.Context, c cluster.Cluster, names []string) error {
 	for try := 1; ; try++ {
 		found, err := c.Topics(ctx, names...)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/seed-df18afd4/streams/internal/broker"
 	"github.com/seed-df18afd4/streams/internal/changelog"
+	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
 	"github.com/seed-df18afd4/streams/internal/store"
@@ -28,7 +29,7 @@ func (w *Worker) start(old *entry) {
 	e := &entry{id: old.id, stores: old.stores, inputs: w.layout.Inputs(old.id), leaving: old.leaving, prepared: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(w.life)
 	w.tasks[e.id] = e
-	go func() {
+	w.c.Sched.Go(func() {
 		defer close(e.prepared)
 		positions, err := w.prepareUntilDone(e)
 		w.post(func() error {
@@ -40,27 +41,22 @@ func (w *Worker) start(old *entry) {
 			}
 			return w.begin(e, positions)
 		})
-	}()
+	})
 }
 
 // prepareUntilDone tries to prepare a task, again if Kafka does not answer, within bounds.
 func (w *Worker) prepareUntilDone(e *entry) (positions []kafka.Offset, err error) {
-	select {
-	case w.starting <- struct{}{}:
-		defer func() { <-w.starting }()
-	case <-e.ctx.Done():
+	if e.ctx.Err() != nil || !w.c.Sched.Wait(e.ctx, w.starting, 0) {
 		return nil, e.ctx.Err()
 	}
+	defer func() { w.starting <- struct{}{} }()
 	for try := 1; ; try++ {
 		positions, err = w.prepare(e)
 		if err == nil || e.ctx.Err() != nil || try == maxFailures || errors.Is(err, errNoOffset) {
 			return positions, err
 		}
 		w.log.Warn("a task does not start; trying again", "task", e.id.String(), "try", try, "error", err)
-		select {
-		case <-time.After(time.Duration(try) * startRetry):
-		case <-e.ctx.Done():
-		}
+		w.c.Sched.Wait(e.ctx, nil, time.Duration(try)*startRetry)
 	}
 }
 
@@ -185,21 +181,22 @@ func (w *Worker) sourceStart(ctx context.Context, p kafka.Partition, from int64)
 
 // replay restores, and says in the log how far it is.
 func (w *Worker) replay(e *entry, all []changelog.Restore) error {
-	begun, said := time.Now(), time.Now()
+	now := w.c.Sched.Now
+	begun, said := now(), now()
 	var last changelog.Progress
 	// Committed rows only, also with AtLeastOnce: before the guarantee changed, the
 	// application may have left rows behind that were aborted.
-	err := changelog.Run(e.ctx, w.c.Client, changelog.Options{ReadCommitted: true, Progress: func(p changelog.Progress) {
+	err := changelog.Run(e.ctx, w.c.Client, changelog.Options{Sched: w.c.Sched, ReadCommitted: true, Progress: func(p changelog.Progress) {
 		last = p
-		if time.Since(said) < 3*time.Second {
+		if now().Sub(said) < 3*time.Second {
 			return
 		}
-		said = time.Now()
-		done := float64(p.Rows) / time.Since(begun).Seconds()
+		said = now()
+		done := float64(p.Rows) / now().Sub(begun).Seconds()
 		w.log.Info("restoring", "task", e.id.String(), "rows", p.Rows, "bytes", p.Bytes, "rows_per_second", int64(done), "offsets_left", p.Left)
 	}}, all)
 	if err == nil && last.Rows > 0 {
-		w.log.Info("restored", "task", e.id.String(), "rows", last.Rows, "bytes", last.Bytes, "took", time.Since(begun).Round(time.Millisecond))
+		w.log.Info("restored", "task", e.id.String(), "rows", last.Rows, "bytes", last.Bytes, "took", now().Sub(begun).Round(time.Millisecond))
 	}
 	return err
 }
@@ -225,7 +222,7 @@ func (w *Worker) positions(e *entry, committed map[kafka.Partition]kafka.Offset)
 		case s == plan.StartNone:
 			return nil, fmt.Errorf("%s: %w", p, errNoOffset)
 		case s < 0:
-			at = max(time.Now().UnixMilli()+s, 0)
+			at = max(w.c.Sched.Now().UnixMilli()+s, 0)
 		}
 		found, err := w.c.Client.ListOffsets(e.ctx, []kafka.Partition{p}, at, w.c.ExactlyOnce)
 		if err != nil {
@@ -254,14 +251,14 @@ func (w *Worker) begin(e *entry, positions []kafka.Offset) (err error) {
 	if err != nil {
 		return err
 	}
-	e.first, e.logs = make([]int, len(sub.Sinks)), make([]*broker.Target, len(sub.Stores))
+	e.first, e.logs = make([]int, len(sub.Sinks)), make([]cluster.Target, len(sub.Stores))
 	n := 0
 	for i := range sub.Sinks {
 		e.first[i] = n
 		n += int(partitions(i))
 	}
-	e.targets = make([]*broker.Target, n)
-	e.subs = make([]*broker.Subscription, len(e.inputs))
+	e.targets = make([]cluster.Target, n)
+	e.subs = make([]cluster.Subscription, len(e.inputs))
 	for slot, p := range e.inputs {
 		if p.Topic != "" {
 			e.subs[slot] = w.fetcher.Subscribe(p, positions[slot].At, func(b kafka.Batch) { w.deliver(mail{e, slot, b}) })

@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/internal/sched"
 	"github.com/seed-df18afd4/streams/internal/store"
 	"github.com/seed-df18afd4/streams/internal/task"
 )
@@ -25,8 +29,8 @@ type Worker struct {
 	log      *slog.Logger
 	closed   func(plan.TaskID) // a task is gone from here
 	running  func(plan.TaskID) // a task processes
-	fetcher  *broker.Fetcher
-	producer *broker.Producer
+	fetcher  cluster.Fetcher
+	producer cluster.Producer
 	tasks    map[plan.TaskID]*entry
 	order    []*entry // running ones
 	globals  []*plan.GlobalRows
@@ -35,7 +39,7 @@ type Worker struct {
 	purge    *purger
 	life     context.Context // of everything the worker began
 	end      context.CancelFunc
-	closing  *sync.WaitGroup // stores that are being closed
+	closing  sched.Crew // stores that are being closed
 
 	now        time.Time // of this turn
 	dirtySince time.Time // when the first change since the last commit was seen; zero: none
@@ -56,10 +60,10 @@ type entry struct {
 	task    *task.Task // nil while it restores
 	stores  []*store.Store
 	inputs  []kafka.Partition
-	subs    []*broker.Subscription
-	targets []*broker.Target // by output slot and partition, see target
+	subs    []cluster.Subscription
+	targets []cluster.Target // by output slot and partition, see target
 	first   []int            // of targets, by output slot
-	logs    []*broker.Target // of changelogs, by store slot
+	logs    []cluster.Target // of changelogs, by store slot
 	ctx     context.Context  // ends with the entry
 	cancel  context.CancelFunc
 
@@ -103,23 +107,41 @@ func (w *Worker) deliver(m mail) {
 func (w *Worker) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, w.stop(err)) }()
 	for ctx.Err() == nil {
-		w.now = time.Now()
-		if err := w.receive(); err != nil {
-			return err
-		}
-		n, err := w.process()
+		n, err := w.turn()
 		if err != nil {
 			return err
 		}
-		if err := w.flushAndCommit(); err != nil {
-			return err
-		}
-		w.letGo()
 		if n == 0 {
 			w.sleep(ctx)
 		}
 	}
 	return nil
+}
+
+// turn does what there is to do now. It returns how many records were processed.
+func (w *Worker) turn() (processed int, err error) {
+	w.now = w.c.Sched.Now()
+	if err := w.receive(); err != nil {
+		return 0, err
+	}
+	if processed, err = w.process(); err != nil {
+		return processed, err
+	}
+	if err := w.flushAndCommit(); err != nil {
+		return processed, err
+	}
+	w.letGo()
+	return processed, nil
+}
+
+// entries are the worker's tasks, in order.
+func (w *Worker) entries() []*entry {
+	return inOrder(slices.Collect(maps.Values(w.tasks)))
+}
+
+func inOrder(es []*entry) []*entry {
+	slices.SortFunc(es, func(a, b *entry) int { return a.id.Compare(b.id) })
+	return es
 }
 
 // receive runs the jobs and hands the mail to the tasks.
@@ -201,7 +223,7 @@ func (w *Worker) send(e *entry) error {
 }
 
 // target is the producer's handle on the partition that a record goes to.
-func (w *Worker) target(e *entry, o *plan.Out) *broker.Target {
+func (w *Worker) target(e *entry, o *plan.Out) cluster.Target {
 	if o.Topic != "" {
 		return w.producer.Target(kafka.Partition{Topic: o.Topic, Index: o.Partition})
 	}
@@ -291,11 +313,5 @@ func (w *Worker) sleep(ctx context.Context) {
 			sooner(w.now.Add(max(w.c.MaxTaskIdle/4, time.Millisecond)))
 		}
 	}
-	timer := time.NewTimer(max(time.Until(next), time.Millisecond))
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-w.wake:
-	case <-timer.C:
-	}
+	w.c.Sched.Wait(ctx, w.wake, max(next.Sub(w.c.Sched.Now()), time.Millisecond))
 }
