@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
-	"os"
 	"path/filepath"
 )
 
@@ -119,7 +118,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 var errBloom = errors.New("the bloom filter is damaged")
 
 // save writes the filters to a file, with a checksum.
-func (b *bloom) save(path string) error {
+func (b *bloom) save(d Disk, path string) error {
 	out := append([]byte(nil), bloomVersion...)
 	out = binary.LittleEndian.AppendUint64(out, uint64(b.n))
 	out = binary.LittleEndian.AppendUint64(out, uint64(len(b.filters)))
@@ -129,17 +128,17 @@ func (b *bloom) save(path string) error {
 		}
 	}
 	out = binary.LittleEndian.AppendUint32(out, crc32.Checksum(out, castagnoli))
-	return os.WriteFile(path, out, 0o600)
+	return d.WriteFile(path, out, false)
 }
 
 // takeBloom reads a file that save wrote and removes it, durably: after a crash it would
 // lack keys, and a "no" would be wrong.
-func takeBloom(path string) (*bloom, error) {
-	in, err := os.ReadFile(path)
+func takeBloom(d Disk, path string) (*bloom, error) {
+	in, err := d.ReadFile(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(os.Remove(path), syncDir(filepath.Dir(path))); err != nil {
+	if err := errors.Join(d.Remove(path), d.SyncDir(filepath.Dir(path))); err != nil {
 		return nil, err
 	}
 	return readBloom(in)

@@ -17,10 +17,10 @@ func TestBloom(t *testing.T) {
 	}
 	require.Len(t, b.filters, 3)
 	path := filepath.Join(t.TempDir(), "x.bloom")
-	require.NoError(t, b.save(path))
+	require.NoError(t, b.save(machineDisk{}, path))
 	saved, err := os.ReadFile(path)
 	require.NoError(t, err)
-	b, err = takeBloom(path)
+	b, err = takeBloom(machineDisk{}, path)
 	require.NoError(t, err)
 	require.NoFileExists(t, path)
 

@@ -31,7 +31,7 @@ const (
 
 // openDatabase opens the database in dir, or a new one; an empty dir means memory.
 func openDatabase(dir string, writeBuffer int, res *Resources) (*database, error) {
-	files, err := openStorage(dir)
+	files, err := openStorage(res.disk, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +48,7 @@ func openDatabase(dir string, writeBuffer int, res *Resources) (*database, error
 func (d *database) open(o *opt.Options) (err error) {
 	defer guard(&err)
 	if d.db, err = leveldb.Open(d.files, o); err == nil {
-		d.res.databases.Add(1)
+		d.res.opened(d)
 	}
 	return err
 }
@@ -166,7 +166,7 @@ func (d *database) unlock() {
 }
 
 func (d *database) close() error {
-	d.res.databases.Add(-1)
+	d.res.closed(d)
 	return errors.Join(d.db.Close(), d.files.Close())
 }
 

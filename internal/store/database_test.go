@@ -39,7 +39,7 @@ func openBadDisk(t *testing.T) (*database, *badDisk) {
 	disk := &badDisk{Storage: storage.NewMemStorage()}
 	res := NewResources(ResourceLimits{})
 	d := &database{files: noJournal{disk}, res: res, at: noPosition}
-	require.NoError(t, d.open(res.options(minWriteBuffer)))
+	require.NoError(t, d.open(res.options(res.minBuffer)))
 	return d, disk
 }
 
@@ -60,7 +60,7 @@ func TestFlushOnFullDisk(t *testing.T) {
 	if err := d.close(); err != nil { // nil when goleveldb has tried again by now
 		require.ErrorIs(t, err, errFull)
 	}
-	require.Zero(t, d.res.databases.Load())
+	require.Zero(t, len(d.res.open))
 }
 
 // A batch that fills goleveldb's memory sends it on its way to disk at once. Flush must
@@ -68,7 +68,7 @@ func TestFlushOnFullDisk(t *testing.T) {
 func TestFlushWaitsForMemoryOnItsWay(t *testing.T) {
 	d, disk := openBadDisk(t)
 	disk.slow = make(chan struct{})
-	d.batch.Put([]byte("\x01key"), make([]byte, 2*minWriteBuffer))
+	d.batch.Put([]byte("\x01key"), make([]byte, 2<<20))
 	require.NoError(t, d.commit(position{1, 1}))
 	time.AfterFunc(20*time.Millisecond, func() { close(disk.slow) })
 	require.NoError(t, d.flush())
@@ -92,8 +92,30 @@ func TestFailedStore(t *testing.T) {
 func TestWriteBufferIsShared(t *testing.T) {
 	r := NewResources(ResourceLimits{})
 	require.Equal(t, maxWriteBuffer, r.writeBuffer())
-	r.databases.Store(8)
+	for range 8 {
+		r.opened(&database{})
+	}
 	require.Equal(t, 8<<20, r.writeBuffer())
-	r.databases.Store(1000)
-	require.Equal(t, minWriteBuffer, r.writeBuffer())
+	for range 992 {
+		r.opened(&database{})
+	}
+	require.Equal(t, 1<<20, r.writeBuffer())
+}
+
+// What is abandoned keeps what was flushed, and no more.
+func TestAbandon(t *testing.T) {
+	dir := t.TempDir()
+	r := NewResources(ResourceLimits{})
+	s, err := Open(dir, Spec{Name: "rows", Kind: KeyValue}, "origin", r)
+	require.NoError(t, err)
+	put(t, s, "a", "1")
+	require.NoError(t, s.Commit(1))
+	require.NoError(t, s.Flush())
+	put(t, s, "b", "2")
+	require.NoError(t, s.Commit(2))
+	r.Abandon()
+	require.Empty(t, r.open)
+
+	s = openTest(t, dir, Spec{Name: "rows", Kind: KeyValue})
+	require.EqualValues(t, 1, s.Offset())
 }

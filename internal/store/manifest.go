@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
-	"os"
 	"path/filepath"
 )
 
@@ -114,8 +113,8 @@ func (f *fields) bytes(n uint64) []byte {
 
 // readManifest reads the manifest of the store in dir. It is os.ErrNotExist when there
 // is none.
-func readManifest(dir string) (*manifest, error) {
-	b, err := os.ReadFile(filepath.Join(dir, manifestName))
+func readManifest(d Disk, dir string) (*manifest, error) {
+	b, err := d.ReadFile(filepath.Join(dir, manifestName))
 	if err != nil {
 		return nil, err
 	}
@@ -123,22 +122,13 @@ func readManifest(dir string) (*manifest, error) {
 }
 
 // write replaces the manifest in dir, durably, at once or not at all.
-func (m *manifest) write(dir string) error {
+func (m *manifest) write(d Disk, dir string) error {
 	path := filepath.Join(dir, manifestName)
-	if err := writeSynced(path+".new", m.encode()); err != nil {
+	if err := d.WriteFile(path+".new", m.encode(), true); err != nil {
 		return err
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := d.Rename(path+".new", path); err != nil {
 		return err
 	}
-	return syncDir(dir)
-}
-
-func writeSynced(path string, b []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	return errors.Join(err, f.Sync(), f.Close())
+	return d.SyncDir(dir)
 }

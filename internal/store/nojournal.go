@@ -1,10 +1,6 @@
 package store
 
-import (
-	"os"
-
-	"github.com/syndtr/goleveldb/leveldb/storage"
-)
+import "github.com/syndtr/goleveldb/leveldb/storage"
 
 // noJournal is a storage whose journals stay empty. goleveldb has no option for it. Its
 // files then change only when memory is flushed, atomically: a torn journal, or one with
@@ -28,14 +24,11 @@ func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) Sync() error                 { return nil }
 
 // openStorage opens the files of a database; an empty dir means memory.
-func openStorage(dir string) (storage.Storage, error) {
+func openStorage(d Disk, dir string) (storage.Storage, error) {
 	if dir == "" {
 		return noJournal{storage.NewMemStorage()}, nil
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
-	}
-	files, err := storage.OpenFile(dir, false)
+	files, err := d.Database(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 )
 
@@ -29,7 +28,7 @@ func Open(dir string, s Spec, origin string, r *Resources) (*Store, error) {
 		return st.opened(err)
 	}
 	r.log.Warn("store wiped, it will be restored from its changelog", "store", s.Name, "dir", dir, "reason", err)
-	if err := os.RemoveAll(dir); err != nil {
+	if err := r.disk.RemoveAll(dir); err != nil {
 		return st.opened(err)
 	}
 	return st.opened(st.openDir(origin))
@@ -45,10 +44,10 @@ func (s *Store) opened(err error) (*Store, error) {
 // openDir opens what is in the directory of the store, or a new store when there is
 // nothing. Any error but one of the environment means that it must be wiped.
 func (s *Store) openDir(origin string) error {
-	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+	if err := s.res.disk.MkdirAll(s.dir); err != nil {
 		return err
 	}
-	m, err := readManifest(s.dir)
+	m, err := readManifest(s.res.disk, s.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		m, err = s.create(origin)
 	}
@@ -75,7 +74,7 @@ func (s *Store) layout() string {
 // create begins a store. A directory without a manifest that is not empty is what is
 // left of a store being deleted.
 func (s *Store) create(origin string) (*manifest, error) {
-	found, err := os.ReadDir(s.dir)
+	found, err := s.res.disk.ReadDir(s.dir)
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +82,7 @@ func (s *Store) create(origin string) (*manifest, error) {
 		return nil, errManifest
 	}
 	m := &manifest{origin: origin, layout: s.layout(), base: noPosition}
-	return m, m.write(s.dir)
+	return m, m.write(s.res.disk, s.dir)
 }
 
 // openEngine opens the engine; an empty dir means memory.

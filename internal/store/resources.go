@@ -2,7 +2,9 @@ package store
 
 import (
 	"log/slog"
-	"sync/atomic"
+	"maps"
+	"slices"
+	"sync"
 
 	"github.com/syndtr/goleveldb/leveldb/filter"
 	"github.com/syndtr/goleveldb/leveldb/opt"
@@ -14,7 +16,10 @@ type ResourceLimits struct {
 	BlockCache   int          // bytes of decoded blocks, filters and indexes of tables; 64 MiB
 	OpenFiles    int          // table files kept open; 1,000
 	WriteBuffers int          // bytes of rows in memory before they are flushed; 128 MiB
+	MinBuffer    int          // bytes of WriteBuffers that every database has; 1 MiB
 	RowCache     int          // bytes of the row cache of each store; 8 MiB
+	Level0       int          // tables that have gathered before goleveldb merges them; 4
+	Disk         Disk         // where the files are; the machine's
 	Logger       *slog.Logger // told about stores that are wiped; silent
 }
 
@@ -23,10 +28,15 @@ type ResourceLimits struct {
 type Resources struct {
 	blocks, files opt.Cacher
 	writeBuffers  int
+	minBuffer     int
 	rowCache      int
+	level0        int
+	disk          Disk
 	log           *slog.Logger
 	filter        filter.Filter
-	databases     atomic.Int64 // open ones
+
+	mu   sync.Mutex
+	open map[*database]bool
 }
 
 // NewResources returns resources with these limits.
@@ -39,7 +49,12 @@ func NewResources(l ResourceLimits) *Resources {
 	def(&l.BlockCache, 64*opt.MiB)
 	def(&l.OpenFiles, 1000)
 	def(&l.WriteBuffers, 128*opt.MiB)
+	def(&l.MinBuffer, 1*opt.MiB)
 	def(&l.RowCache, 8*opt.MiB)
+	def(&l.Level0, opt.DefaultCompactionL0Trigger)
+	if l.Disk == nil {
+		l.Disk = machineDisk{}
+	}
 	if l.Logger == nil {
 		l.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -47,22 +62,48 @@ func NewResources(l ResourceLimits) *Resources {
 		blocks:       opt.NewLRU(l.BlockCache),
 		files:        opt.NewLRU(l.OpenFiles),
 		writeBuffers: l.WriteBuffers,
+		minBuffer:    l.MinBuffer,
 		rowCache:     l.RowCache,
+		level0:       l.Level0,
+		disk:         l.Disk,
+		open:         map[*database]bool{},
 		log:          l.Logger,
 		filter:       filter.NewBloomFilter(10),
 	}
 }
 
-const (
-	minWriteBuffer = 1 * opt.MiB
-	maxWriteBuffer = 32 * opt.MiB
-)
+const maxWriteBuffer = 32 * opt.MiB
 
 // writeBuffer is the write buffer of the next database. A database holds two while it
 // flushes one, hence the half of an equal share.
 func (r *Resources) writeBuffer() int {
-	share := r.writeBuffers / (2 * max(1, int(r.databases.Load())))
-	return min(max(share, minWriteBuffer), maxWriteBuffer)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	share := r.writeBuffers / (2 * max(1, len(r.open)))
+	return min(max(share, r.minBuffer), maxWriteBuffer)
+}
+
+func (r *Resources) opened(d *database) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.open[d] = true
+}
+
+func (r *Resources) closed(d *database) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.open, d)
+}
+
+// Abandon ends every open database without its store, as if the process had died: nothing
+// more is written, and nothing of goleveldb runs any more. The stores must not be used.
+func (r *Resources) Abandon() {
+	r.mu.Lock()
+	open := slices.Collect(maps.Keys(r.open))
+	r.mu.Unlock()
+	for _, d := range open {
+		_ = d.close() // what is abandoned need not be whole
+	}
 }
 
 // options are goleveldb's. Strict and the synced writes are what makes a store agree
@@ -71,6 +112,7 @@ func (r *Resources) writeBuffer() int {
 func (r *Resources) options(writeBuffer int) *opt.Options {
 	return &opt.Options{
 		WriteBuffer:                  writeBuffer,
+		CompactionL0Trigger:          r.level0,
 		BlockCacher:                  r.blocks,
 		OpenFilesCacher:              r.files,
 		CompactionTableSize:          4 * opt.MiB,

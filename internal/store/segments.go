@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -127,13 +126,13 @@ func (s *segments) removeUnlisted(states []segmentState) error {
 		listed[s.name(g.id)] = true
 		listed[s.name(g.id)+bloomSuffix] = true
 	}
-	found, err := os.ReadDir(s.dir)
+	found, err := s.res.disk.ReadDir(s.dir)
 	if err != nil {
 		return err
 	}
-	for _, f := range found {
-		if !listed[f.Name()] {
-			if err := os.RemoveAll(filepath.Join(s.dir, f.Name())); err != nil {
+	for _, name := range found {
+		if !listed[name] {
+			if err := s.res.disk.RemoveAll(filepath.Join(s.dir, name)); err != nil {
 				return err
 			}
 		}
@@ -143,16 +142,20 @@ func (s *segments) removeUnlisted(states []segmentState) error {
 
 // openSegment opens a segment that the manifest lists. Without a database it was young.
 func (s *segments) openSegment(g *segment, small bool) error {
-	if _, err := os.Stat(s.path(g.id)); s.dir != "" && errors.Is(err, os.ErrNotExist) {
-		g.rows, g.bloom = newMemory(), &bloom{}
-		return nil
+	if s.dir != "" {
+		if there, err := s.res.disk.Exists(s.path(g.id)); err != nil {
+			return err
+		} else if !there {
+			g.rows, g.bloom = newMemory(), &bloom{}
+			return nil
+		}
 	}
 	if err := s.openRows(g, small); err != nil || g.bloom != nil {
 		return err
 	}
 	var err error
 	if s.dir != "" {
-		if g.bloom, err = takeBloom(s.path(g.id) + bloomSuffix); err == nil {
+		if g.bloom, err = takeBloom(s.res.disk, s.path(g.id)+bloomSuffix); err == nil {
 			return nil
 		}
 	}
@@ -442,7 +445,7 @@ func (s *segments) writeManifest() error {
 		m.segments = append(m.segments, g.segmentState)
 	}
 	s.stale = false
-	return m.write(s.dir)
+	return m.write(s.res.disk, s.dir)
 }
 
 // expire drops the segments whose rows are all at or before horizon.
@@ -481,10 +484,10 @@ func (s *segments) drop(g *segment) error {
 		return nil
 	}
 	trash := filepath.Join(s.dir, trashPrefix+s.name(g.id))
-	if err := os.Rename(s.path(g.id), trash); err != nil {
+	if err := s.res.disk.Rename(s.path(g.id), trash); err != nil {
 		return err
 	}
-	return os.RemoveAll(trash)
+	return s.res.disk.RemoveAll(trash)
 }
 
 func (s *segments) sizes(q span) (part, whole int64, err error) {
@@ -525,7 +528,7 @@ func (s *segments) close() error {
 			continue
 		}
 		if s.dir != "" && g.fresh == 0 && g.bloom != nil {
-			errs = append(errs, g.bloom.save(s.path(g.id)+bloomSuffix))
+			errs = append(errs, g.bloom.save(s.res.disk, s.path(g.id)+bloomSuffix))
 		}
 	}
 	s.list, s.last = nil, nil

@@ -277,7 +277,7 @@ func TestDropThatFails(t *testing.T) {
 	putWindow(t, s, "a", 1_000_000)
 	require.ErrorContains(t, s.Commit(2), "drop segment 0")
 	require.NoError(t, s.Close())
-	m, err := readManifest(dir)
+	m, err := readManifest(machineDisk{}, dir)
 	require.NoError(t, err)
 	require.Len(t, m.segments, 1)
 	require.EqualValues(t, 16, m.segments[0].id)

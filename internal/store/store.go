@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"os"
 	"slices"
 )
 
@@ -264,7 +263,7 @@ func (s *Store) Destroy() error {
 	if s.spec.InMemory {
 		return nil
 	}
-	if err := os.RemoveAll(s.dir); err != nil {
+	if err := s.res.disk.RemoveAll(s.dir); err != nil {
 		return fmt.Errorf("store: delete %q in %q: %w", s.spec.Name, s.dir, err)
 	}
 	return nil
