@@ -54,7 +54,7 @@ func joinStream[K, V, W, R any](left Stream[K, V], right Stream[K, W], f pairing
 		b.Fail("%s %q: %w", call, on.Name, err)
 		return Stream[K, R](left)
 	}
-	stores := []*graph.Store{b.Store(on.list("-left")), b.Store(on.list("-right"))}
+	stores := []*graph.Store{b.Store(on.list("-left", plan.TypesOf(on.Key, on.Left))), b.Store(on.list("-right", plan.TypesOf(on.Key, on.Right)))}
 	if keepLeft {
 		stores = append(stores, b.Store(on.unmatched().Spec()))
 	}
@@ -85,10 +85,11 @@ func (on Joined[K, V, W]) check() error {
 }
 
 // list describes the store of one side.
-func (on Joined[K, V, W]) list(suffix string) plan.StoreSpec {
+func (on Joined[K, V, W]) list(suffix string, types plan.Types) plan.StoreSpec {
 	keep := max((on.Window.Before + on.Window.After + on.Window.Grace).Milliseconds(), 1)
 	return plan.StoreSpec{
 		Spec:     store.Spec{Name: on.Name + suffix, Kind: store.List, Retention: keep},
+		Types:    types,
 		Describe: fmt.Sprintf("records of a join, for %d ms", keep),
 	}
 }

@@ -41,6 +41,8 @@ func Nullable[T any](s Serde[T]) Serde[*T] {
 
 type nullable[T any] struct{ s Serde[T] }
 
+func (n nullable[T]) String() string { return "nullable(" + Name(n.s) + ")" }
+
 func (n nullable[T]) Append(dst []byte, v *T) ([]byte, error) {
 	if v == nil {
 		return dst, errors.New("serde: Nullable cannot encode nil: write it as Kafka's null, without a serde")

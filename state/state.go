@@ -51,6 +51,7 @@ type Any interface {
 func (s Store[K, V]) Spec() plan.StoreSpec {
 	d := plan.StoreSpec{
 		Spec:        store.Spec{Name: s.Name, InMemory: s.InMemory, History: s.History.Milliseconds()},
+		Types:       plan.TypesOf(s.Key, s.Value),
 		NoChangelog: s.NoChangelog,
 		NoCache:     s.NoCache,
 		Describe:    fmt.Sprintf("%T with History %v, Retention %v, InMemory %v, NoChangelog %v", s, s.History, s.Retention, s.InMemory, s.NoChangelog),

@@ -60,6 +60,11 @@ type keys[K any] struct {
 	mistake error // in windows
 }
 
+// String names the inner serde and the windows: "windowed(string, Tumbling{Size: 24h0m0s})".
+func (s keys[K]) String() string {
+	return fmt.Sprintf("windowed(%s, %v)", serde.Name(s.inner), s.windows)
+}
+
 // timeSize is how many bytes a time takes behind the inner key.
 const timeSize = 8
 

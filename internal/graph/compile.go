@@ -87,10 +87,10 @@ func compile(id int, steps []*Step) *plan.Subtopology {
 		w.nodes[s] = i
 		if s.isSource {
 			w.inputs[s] = len(t.Sources)
-			t.Sources = append(t.Sources, plan.Source{Topic: *s.topic, StartAt: s.startAt})
+			t.Sources = append(t.Sources, plan.Source{Topic: *s.topic, Types: s.data, StartAt: s.startAt})
 		} else if s.topic != nil {
 			w.sinks[s] = len(t.Sinks)
-			t.Sinks = append(t.Sinks, plan.Sink{Topic: *s.topic, Each: s.each})
+			t.Sinks = append(t.Sinks, plan.Sink{Topic: *s.topic, Types: s.data, Each: s.each})
 		}
 	}
 	for _, s := range steps {
@@ -131,7 +131,7 @@ func (w Wiring) node(s *Step) plan.Node {
 	for _, l := range s.looks {
 		for _, slot := range w.kept(l) {
 			if !slices.Contains(n.Stores, slot) {
-				n.Stores = append(n.Stores, slot)
+				n.Stores, n.Looks = append(n.Stores, slot), append(n.Looks, slot)
 			}
 		}
 	}

@@ -24,7 +24,7 @@ func GlobalSource[K, V any](b *Builder, t Topic[K, V], rows state.Store[K, V]) G
 	st := b.Store(rows.Spec())
 	if st.global < 0 {
 		st.global = len(b.globals)
-		b.globals = append(b.globals, plan.Global{Topic: t.Name, Spec: st.Spec, Convert: converter(t)})
+		b.globals = append(b.globals, plan.Global{Topic: t.Name, Spec: st.Spec, Types: st.Types, Convert: converter(t)})
 	}
 	return Global[K, V]{st, rows}
 }

@@ -79,9 +79,10 @@ type Step struct {
 	feeds    *Step // of a repartition sink: the source behind the topic
 	meets    bool  // records of one key must meet here: what it reads must be co-partitioned
 
-	types string  // of a source: its keys' and values'
-	table *table  // of a step that sends Changes
-	looks []*Step // tables whose rows it looks up
+	types string     // of a source: its keys' and values'
+	data  plan.Types // of a source or a sink
+	table *table     // of a step that sends Changes
+	looks []*Step    // tables whose rows it looks up
 }
 
 // Store is a store that steps use.
@@ -156,6 +157,8 @@ func (t Topic[K, V]) check(b *Builder) {
 	}
 }
 
+func (t Topic[K, V]) types() plan.Types { return plan.TypesOf(t.Key, t.Value) }
+
 func validName(s string) bool {
 	if len(s) == 0 || len(s) > 249 || s == "." || s == ".." {
 		return false
@@ -207,7 +210,7 @@ func (b *Builder) Store(d plan.StoreSpec) *Store {
 		return s
 	}
 	s := &Store{
-		Store:    plan.Store{Spec: d.Spec, NoChangelog: d.NoChangelog, NoCache: d.NoCache, Source: -1},
+		Store:    plan.Store{Spec: d.Spec, Types: d.Types, NoChangelog: d.NoChangelog, NoCache: d.NoCache, Source: -1},
 		global:   -1,
 		describe: d.Describe, windows: d.Windows, at: caller(),
 	}

@@ -105,7 +105,7 @@ func SinkEach[K, V any](parent *Step, pick func(K, V, *plan.Meta) string, like T
 			return out.send(k, v, true, m)
 		})
 	})
-	s.topic, s.each = &plan.Topic{}, true
+	s.topic, s.each, s.data = &plan.Topic{}, true, like.types()
 	return s
 }
 
@@ -114,7 +114,7 @@ func addSink[K, V any](parent *Step, kind string, t Topic[K, V], topic *plan.Top
 		out := newWriter(w, s, t)
 		return Handler[K, V](func(k K, v V, m *plan.Meta) error { return out.send(k, v, true, m) })
 	})
-	s.topic = topic
+	s.topic, s.data = topic, t.types()
 	return s
 }
 
@@ -125,7 +125,7 @@ func SinkChanges[K, V any](parent *Step, t Topic[K, V]) *Step {
 		out := newWriter(w, s, t)
 		return Handler[K, Change[V]](func(k K, c Change[V], m *plan.Meta) error { return out.send(k, c.New, c.HasNew, m) })
 	})
-	s.topic = &plan.Topic{Name: t.Name}
+	s.topic, s.data = &plan.Topic{Name: t.Name}, t.types()
 	return s
 }
 

@@ -86,7 +86,9 @@ func (d *reader[K, V]) input(w *Wiring, s *Step, next func(*reader[K, V]) error)
 // are dropped and counted. A topic that is read twice has one source.
 func Source[K, V any](b *Builder, t Topic[K, V]) *Step {
 	t.check(b)
-	return b.source("source", t.Name, typesOf[K, V](), t.StartAt, &plan.Topic{Name: t.Name}, streamInput(t))
+	s := b.source("source", t.Name, typesOf[K, V](), t.StartAt, &plan.Topic{Name: t.Name}, streamInput(t))
+	s.data = t.types()
+	return s
 }
 
 func streamInput[K, V any](t Topic[K, V]) func(*Wiring, *Step) any {
@@ -143,7 +145,7 @@ func Through[K, V any](parent *Step, t Topic[K, V], keepNull bool) *Step {
 	topic := &plan.Topic{Name: t.Name, Repartition: true, Partitions: t.Partitions}
 	sink := addSink(from, "repartition", t, topic)
 	behind := b.Add("repartition-source", nil, streamInput(t))
-	behind.topic, behind.isSource = topic, true
+	behind.topic, behind.isSource, behind.data = topic, true, t.types()
 	sink.feeds = behind
 	b.through[t.Name] = behind
 	return behind

@@ -39,6 +39,7 @@ type table struct {
 func TableSource[K, V any](b *Builder, t Topic[K, V], rows state.Store[K, V]) *Step {
 	t.check(b)
 	s := b.source("table", t.Name, typesOf[K, V](), t.StartAt, &plan.Topic{Name: t.Name}, tableInput(t))
+	s.data = t.types()
 	if s.table == nil {
 		keep := func(rows state.Store[K, V]) { keepSource(s, t, rows) }
 		s.table = &table{name: rows.Name, sourceRows: rows, keepIn: keep, late: func() { keep(rows) }}

@@ -11,9 +11,10 @@ import (
 type Global struct {
 	Topic string
 	store.Spec
+	Types
 	// Convert turns a record of the topic into a row; without ok it makes none. It is
 	// called by one goroutine at a time.
-	Convert func() func(kafka.Record) (row kafka.Record, ok bool)
+	Convert func() func(kafka.Record) (row kafka.Record, ok bool) `json:"-"`
 }
 
 // GlobalRows are the rows of a global table: a store for each partition of its topic,

@@ -32,7 +32,7 @@ type Subtopology struct {
 	Copartitioned [][]int
 
 	// Wire makes the nodes of one task and fills the context's Inputs.
-	Wire func(*Context) error
+	Wire func(*Context) error `json:"-"`
 }
 
 // Node is one step of the graph, for drawings and errors.
@@ -41,6 +41,7 @@ type Node struct {
 	At      string // the line of the program that made it: "main.go:42"
 	Parents []int
 	Stores  []int // slots, of stores that it writes or looks rows up in
+	Looks   []int // those of Stores that it never writes
 	Globals []int // numbers of global tables
 	Source  int   // input slot, or -1
 	Sink    int   // output slot, or -1
@@ -71,6 +72,7 @@ func (t Topic) In(app string) string {
 // Source is a topic that a sub-topology reads.
 type Source struct {
 	Topic
+	Types
 	StartAt int64 // StartEarliest, StartLatest, StartNone, or how old in ms as a negative number
 }
 
@@ -84,12 +86,14 @@ const (
 // Sink is a topic that a sub-topology writes.
 type Sink struct {
 	Topic
+	Types
 	Each bool // every record names its topic; Topic has no name
 }
 
 // Store is a store of each task of a sub-topology.
 type Store struct {
 	store.Spec
+	Types
 	NoChangelog bool
 	NoCache     bool
 
@@ -97,12 +101,13 @@ type Store struct {
 	// turns a record of it into a row; without ok it makes none. It is called by one
 	// goroutine at a time.
 	Source  int
-	Convert func() func(kafka.Record) (row kafka.Record, ok bool)
+	Convert func() func(kafka.Record) (row kafka.Record, ok bool) `json:"-"`
 }
 
 // StoreSpec describes a store that a program names.
 type StoreSpec struct {
 	store.Spec
+	Types
 	NoChangelog bool
 	NoCache     bool
 	Describe    string // types and settings, which must agree wherever the store is named

@@ -35,6 +35,19 @@ func (k Kind) String() string {
 	return fmt.Sprintf("Kind(%d)", uint8(k))
 }
 
+// MarshalText writes the kind in words.
+func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
+
+// UnmarshalText reads a kind in words.
+func (k *Kind) UnmarshalText(text []byte) error {
+	for *k = KeyValue; *k <= List; *k++ {
+		if k.String() == string(text) {
+			return nil
+		}
+	}
+	return fmt.Errorf("store: the unknown kind %q of stores", text)
+}
+
 // Spec describes a store.
 type Spec struct {
 	Name      string
