@@ -17,6 +17,7 @@ import (
 	"github.com/seed-df18afd4/streams/internal/broker"
 	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/internal/registry"
 	"github.com/seed-df18afd4/streams/internal/sched"
 	"github.com/seed-df18afd4/streams/internal/store"
 	"github.com/seed-df18afd4/streams/internal/task"
@@ -128,6 +129,12 @@ func (a *App) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	present, err := a.present(ctx, client, layout, process, dir)
+	if err != nil {
+		return err
+	}
+	present.start()
+	defer present.stop()
 	instance := worker.NewInstance(worker.Config{
 		App: a.c.ApplicationID, Process: process, StateDir: dir,
 		ExactlyOnce: a.c.Guarantee == ExactlyOnce, Workers: a.c.Workers,
@@ -138,6 +145,23 @@ func (a *App) run(ctx context.Context) error {
 		OnBad: a.onBad, Ready: func() { a.once.Do(func() { close(a.ready) }) },
 	}, layout)
 	return instance.Run(ctx)
+}
+
+// present finds the application's registry, and prepares what it is told.
+func (a *App) present(ctx context.Context, client *broker.Client, l *worker.Layout, process, dir string) (*presence, error) {
+	r, err := registry.Create(ctx, client, a.c.ApplicationID)
+	if err != nil {
+		return nil, err
+	}
+	says, err := r.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &presence{
+		registry: r, before: says, log: a.c.Logger,
+		application: registry.Application{Fingerprint: a.plan.Fingerprint(), Guarantee: a.c.Guarantee.String(), Plan: a.plan, Partitions: l.Sizes()},
+		instance:    registry.Instance{Process: process, StateDir: dir, InstanceID: a.c.InstanceID, Workers: a.c.Workers},
+	}, nil
 }
 
 // onBad asks the program about a bad record.

@@ -21,7 +21,7 @@ var dsl = []string{"kstream", "ktable", "dedup"}
 var meaning = append([]string{"topology", "state", "window", "aggregate", "serde"}, dsl...)
 
 // runtime is what runs one.
-var runtime = []string{"internal/worker", "internal/cluster", "internal/broker", "internal/changelog", "internal/task", "internal/assign"}
+var runtime = []string{"internal/worker", "internal/cluster", "internal/broker", "internal/changelog", "internal/task", "internal/assign", "internal/registry"}
 
 // Arrows that are not to be, not even by way of other packages of the module.
 var never = []struct {

@@ -25,14 +25,30 @@ type Topic struct {
 func (c *Client) Topics(ctx context.Context, names ...string) (map[string]Topic, error) {
 	ctx, end := c.bound(ctx, adminTimeout)
 	defer end()
-	found := map[string]Topic{}
 	if len(names) == 0 {
-		return found, nil
+		return map[string]Topic{}, nil
 	}
 	m, err := c.metadata(ctx, names)
 	if err != nil {
 		return nil, fmt.Errorf("broker: describe topics %v: %w", names, err)
 	}
+	return describe(m)
+}
+
+// AllTopics describes every topic that this user may see.
+func (c *Client) AllTopics(ctx context.Context) (map[string]Topic, error) {
+	ctx, end := c.bound(ctx, adminTimeout)
+	defer end()
+	m, err := c.metadata(ctx, nil)
+	if err != nil {
+		return nil, fmt.Errorf("broker: describe all topics: %w", err)
+	}
+	return describe(m)
+}
+
+// describe is what an answer says about topics that exist.
+func describe(m *sarama.MetadataResponse) (map[string]Topic, error) {
+	found := map[string]Topic{}
 	for _, t := range m.Topics {
 		switch t.Err {
 		case sarama.ErrUnknownTopicOrPartition:

@@ -9,8 +9,8 @@ import (
 	"github.com/seed-df18afd4/streams/internal/kafka"
 )
 
-// metadata asks any broker about topics, of which there must be one at least: sarama
-// takes none for all. It never creates them.
+// metadata asks any broker about topics; without names it asks about all there are. It
+// never creates them.
 func (c *Client) metadata(ctx context.Context, topics []string) (*sarama.MetadataResponse, error) {
 	var answer *sarama.MetadataResponse
 	err := c.any.ask(ctx, func(b *sarama.Broker) (sarama.KError, error) {

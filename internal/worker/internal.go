@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +44,16 @@ func (l *Layout) CreateTopics(ctx context.Context, c cluster.Cluster) error {
 		l.Partitions[name], l.IDs[name] = t.Partitions, t.ID
 	}
 	return nil
+}
+
+// Sizes are the numbers of partitions of all topics of the application, also of those that
+// it is still to create.
+func (l *Layout) Sizes() map[string]int32 {
+	sizes := maps.Clone(l.Partitions)
+	for _, t := range l.internalTopics() {
+		sizes[t.Name] = t.Partitions
+	}
+	return sizes
 }
 
 // existing describes topics that exist. One that was made a moment ago, here or by another
