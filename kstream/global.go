@@ -20,7 +20,9 @@ func JoinGlobal[K, V, G, W, R any](s Stream[K, V], t ktable.Global[G, W], of fun
 
 // LeftJoinGlobal is JoinGlobal that keeps records without a row.
 func LeftJoinGlobal[K, V, G, W, R any](s Stream[K, V], t ktable.Global[G, W], of func(K, V) (g G, ok bool), f func(v V, w W, ok bool) R) Stream[K, R] {
-	return joinGlobal(s, t, "left-join-global", of, func(v V, w W, ok bool) (R, bool) { return f(v, w, ok), true })
+	out := joinGlobal(s, t, "left-join-global", of, func(v V, w W, ok bool) (R, bool) { return f(v, w, ok), true })
+	out.Step.KeepNull()
+	return out
 }
 
 func joinGlobal[K, V, G, W, R any](s Stream[K, V], t ktable.Global[G, W], kind string, of func(K, V) (G, bool), f func(V, W, bool) (R, bool)) Stream[K, R] {

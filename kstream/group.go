@@ -35,7 +35,7 @@ func GroupByKey[K, V any](s Stream[K, V]) Grouped[K, V] {
 // GroupBy is KeyBy and GroupByKey. Records for which f gives a null key are dropped and
 // counted before they reach the topic.
 func GroupBy[K, V, G any](s Stream[K, V], f func(K, V) G, through topology.Topic[G, V]) Grouped[G, V] {
-	return GroupByKey(Stream[G, V]{Step: graph.Through(SelectKey(s, f).Step, through.Spec(), false)})
+	return GroupByKey(Stream[G, V]{Step: graph.Through(SelectKey(s, f).Step, through.Spec())})
 }
 
 // WindowedBy splits every group by time: a window is part of the key. A record counts in

@@ -70,6 +70,10 @@ func joinStream[K, V, W, R any](left Stream[K, V], right Stream[K, W], f pairing
 		before: w.After.Milliseconds(), after: w.Before.Milliseconds(), keep: keepRight, f: flipped,
 		emit: emitUnmatched(on, f, w),
 	}, stores)
+	if keepLeft { // a null key of the right one is dropped, but its time counts
+		l.KeepNull()
+		r.KeepNull()
+	}
 	s := b.Add("join-stream", []*graph.Step{l, r}, func(w *graph.Wiring, s *graph.Step) any { return graph.Next[K, R](w, s) })
 	return Stream[K, R]{Step: s.Meet(call)}
 }

@@ -70,11 +70,15 @@ func Split[K, V any](s Stream[K, V], is func(K, V) bool) (yes, rest Stream[K, V]
 // one key meet in one task. The topic's name is the application's id, Name and
 // "-repartition"; it has as many partitions as the topics that the stream comes from,
 // unless through.Partitions says otherwise, and is purged behind the application. Records
-// keep their times and headers; nulls pass.
+// keep their times and headers; null values pass.
+//
+// Records with a null key meet no others: they are dropped and counted before they reach
+// the topic. Where a left or an outer join of the stream follows, which sends them on without
+// a partner, all of them pass, and stay in the partition of their task.
 //
 // What groups or joins a stream whose key was changed needs it first: Build says where.
 func Repartition[K, V any](s Stream[K, V], through topology.Topic[K, V]) Stream[K, V] {
-	return Stream[K, V]{Step: graph.Through(s.Step, through.Spec(), true)}
+	return Stream[K, V]{Step: graph.Through(s.Step, through.Spec())}
 }
 
 // KeyBy is SelectKey and Repartition.

@@ -70,7 +70,9 @@ func Join[K, V, W, R any](s Stream[K, V], t ktable.Table[K, W], f func(V, W) R) 
 // LeftJoin is Join that keeps records without a row, and those with a null key, which
 // have none.
 func LeftJoin[K, V, W, R any](s Stream[K, V], t ktable.Table[K, W], f func(v V, w W, ok bool) R) Stream[K, R] {
-	return join(s, t, "left-join", func(v V, w W, ok bool) (R, bool) { return f(v, w, ok), true }, true)
+	out := join(s, t, "left-join", func(v V, w W, ok bool) (R, bool) { return f(v, w, ok), true }, true)
+	out.Step.KeepNull()
+	return out
 }
 
 func join[K, V, W, R any](s Stream[K, V], t ktable.Table[K, W], kind string, f func(V, W, bool) (R, bool), keepNullKey bool) Stream[K, R] {

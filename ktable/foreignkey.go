@@ -68,7 +68,7 @@ func foreignKey[K, V, FK, W, R any](left Table[K, V], right Table[FK, W], of fun
 
 	left.Step.NeedOld()
 	asks := graph.Map(left.Step, "foreign-key-ask", j.ask)
-	arrived := graph.Through(asks.Rekey(), j.subscribe, true)
+	arrived := graph.ThroughAll(asks.Rekey(), j.subscribe)
 	var answers *graph.Step
 	answers = graph.Map(arrived, "foreign-key-answer", func(w *graph.Wiring, next graph.Handler[K, response]) graph.Handler[FK, subscription] {
 		return j.answer(w, answers, next)
@@ -81,7 +81,7 @@ func foreignKey[K, V, FK, W, R any](left Table[K, V], right Table[FK, W], of fun
 	both := b.Add("foreign-key-answers", []*graph.Step{answers, updates}, func(w *graph.Wiring, s *graph.Step) any {
 		return graph.Next[K, response](w, s)
 	})
-	back := graph.Through(both.Rekey(), j.respond, true)
+	back := graph.ThroughAll(both.Rekey(), j.respond)
 	s := graph.Map(back, "foreign-key-resolve", j.resolve)
 	s.Meet("JoinForeignKey").Look(left.Step)
 	return Table[K, R]{Step: s.Sent()}

@@ -39,7 +39,7 @@ func GroupBy[K, V, G, W any](t Table[K, V], f func(K, V) (G, W), through topolog
 		return regroup(w, f, through.Key, next)
 	})
 	moves.Rekey()
-	return Grouped[G, W]{graph.Through(moves, spec, false)}
+	return Grouped[G, W]{graph.Through(moves, spec)}
 }
 
 // regroup sends a change of a row as changes of groups.

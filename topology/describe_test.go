@@ -275,8 +275,7 @@ func numbers(name string) topology.Topic[string, int64] {
 
 func joinTable(b *topology.Builder) {
 	rekeyed := kstream.SelectKey(kstream.Filter(kstream.From(b, text("left")), early), first)
-	hasKey := kstream.Filter(rekeyed, func(k, _ string) bool { return k != "" })
-	left, right := kstream.Repartition(hasKey, text("rekeyed")), ktable.From(b, text("right"))
+	left, right := kstream.Repartition(rekeyed, text("rekeyed")), ktable.From(b, text("right"))
 	kstream.To(kstream.Join(left, right, first), text("out"))
 }
 

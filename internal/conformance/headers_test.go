@@ -20,7 +20,7 @@ var headers = theme{
 		kstream.To(kstream.FlatMapValues(m, func(v string) []string { return []string{v, v + v} }), plain("out"))
 	}},
 	"headers-repartition": {build: func(b *topology.Builder) {
-		kstream.To(repartitioned(kstream.SelectKey(kstream.From(b, nullable("in")), firstOf), nullable("by-first")), nullable("out"))
+		kstream.To(kstream.KeyBy(kstream.From(b, nullable("in")), firstOf, nullable("by-first")), nullable("out"))
 	}},
 	"headers-aggregate": {
 		build: func(b *topology.Builder) {

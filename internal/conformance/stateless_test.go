@@ -86,15 +86,9 @@ var stateless = theme{
 		kstream.ToEach(withKey(b, "in"), func(r topology.Record[*string, *string]) string { return "out-" + *r.Key }, nullable(""))
 	}},
 	"repartition": {build: func(b *topology.Builder) {
-		kstream.To(repartitioned(kstream.SelectKey(kstream.From(b, nullable("in")), firstOf), nullable("by-first")), nullable("out"))
+		kstream.To(kstream.KeyBy(kstream.From(b, nullable("in")), firstOf, nullable("by-first")), nullable("out"))
 	}},
 	"partition-merge-order": {build: partitionMergeOrder},
-}
-
-// repartitioned is Repartition as Kafka Streams has it: records with a null key are left
-// out, unless a left or an outer join follows. Here they pass, whatever follows.
-func repartitioned[V any](s kstream.Stream[*string, V], through topology.Topic[*string, V]) kstream.Stream[*string, V] {
-	return kstream.Repartition(kstream.Filter(s, func(k *string, _ V) bool { return k != nil }), through)
 }
 
 // partitionMergeOrder sends four copies of each record through two topics, at other times
@@ -118,7 +112,7 @@ func partitionMergeOrder(b *topology.Builder) {
 	})
 	x, y := kstream.Split(all, func(_ *string, c copied) bool { return c.to == "x" })
 	value := func(c copied) string { return c.value }
-	throughX := repartitioned(kstream.MapValues(x, value), nullKeyed("x"))
-	throughY := repartitioned(kstream.MapValues(y, value), nullKeyed("y"))
+	throughX := kstream.Repartition(kstream.MapValues(x, value), nullKeyed("x"))
+	throughY := kstream.Repartition(kstream.MapValues(y, value), nullKeyed("y"))
 	kstream.To(kstream.Merge(throughX, throughY), nullKeyed("out"))
 }

@@ -79,6 +79,8 @@ type Step struct {
 	feeds    *Step // of a repartition sink: the source behind the topic
 	meets    bool  // records of one key must meet here: what it reads must be co-partitioned
 
+	keepsNull bool // it has a use for records with a null key
+
 	types string     // of a source: its keys' and values'
 	data  plan.Types // of a source or a sink
 	table *table     // of a step that sends Changes

@@ -3,6 +3,7 @@ package graph
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
@@ -129,21 +130,24 @@ func (b *Builder) source(kind, name, types string, startAt int64, topic *plan.To
 }
 
 // Through sends a stream through a topic of the application and gives the source behind
-// it. Records keep their times and headers. Unless keepNull, records with a null key,
-// which belong to no task, are dropped and counted.
-func Through[K, V any](parent *Step, t Topic[K, V], keepNull bool) *Step {
+// it. Records keep their times and headers. Records with a null key, which belong to no
+// task, are dropped and counted, unless a step behind the topic has a use for them.
+func Through[K, V any](parent *Step, t Topic[K, V]) *Step {
+	var behind *Step
+	behind = ThroughAll(dropNullKeys[K, V](parent, func() bool { return behind.keptNull() }), t)
+	return behind
+}
+
+// ThroughAll is Through with null keys.
+func ThroughAll[K, V any](parent *Step, t Topic[K, V]) *Step {
 	b := parent.b
 	t.check(b)
 	if at := b.through[t.Name]; at != nil {
 		b.Fail("repartition topic %q is used twice, here and at %s: share the stream, or give this one another name", t.Name, at.at)
 		return at
 	}
-	from := parent
-	if !keepNull {
-		from = dropNullKeys[K, V](parent)
-	}
 	topic := &plan.Topic{Name: t.Name, Repartition: true, Partitions: t.Partitions}
-	sink := addSink(from, "repartition", t, topic)
+	sink := addSink(parent, "repartition", t, topic)
 	behind := b.Add("repartition-source", nil, streamInput(t))
 	behind.topic, behind.isSource, behind.data = topic, true, t.types()
 	sink.feeds = behind
@@ -151,8 +155,13 @@ func Through[K, V any](parent *Step, t Topic[K, V], keepNull bool) *Step {
 	return behind
 }
 
-func dropNullKeys[K, V any](parent *Step) *Step {
+// dropNullKeys adds the step in front of a repartition topic. It is there also when it
+// keeps all, as in Kafka Streams, so that what follows does not change the steps before.
+func dropNullKeys[K, V any](parent *Step, keep func() bool) *Step {
 	return Map(parent, "drop-null-key", func(w *Wiring, next Handler[K, V]) Handler[K, V] {
+		if keep() {
+			return next
+		}
 		null := NullKey[K]()
 		return func(k K, v V, m *plan.Meta) error {
 			if null(k, m) {
@@ -162,6 +171,15 @@ func dropNullKeys[K, V any](parent *Step) *Step {
 			return next(k, v, m)
 		}
 	})
+}
+
+// KeepNull says that the step has a use for records with a null key.
+func (s *Step) KeepNull() *Step { s.keepsNull = true; return s }
+
+// keptNull says whether s or a step behind it has, before the next repartition topic. No
+// table has rows with a null key.
+func (s *Step) keptNull() bool {
+	return s.table == nil && (s.keepsNull || slices.ContainsFunc(s.children, (*Step).keptNull))
 }
 
 // NullKey says how to tell that a record's key is null.

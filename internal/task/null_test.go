@@ -114,9 +114,19 @@ func TestNullsOfStreams(t *testing.T) {
 			kstream.To(kstream.Map(kstream.From(b, nulls("in")), func(k, v *string) (*string, *string) { return v, k }), nulls("out"))
 		}, []string{"out v=k@1", "out w=null@2", "out null=k@3", "out null=null@4"}, drops{}},
 
-		{"an explicit repartition passes nulls", func(b *topology.Builder) {
+		{"a repartition drops null keys and passes null values", func(b *topology.Builder) {
 			kstream.Repartition(kstream.From(b, nulls("in")), nulls("through"))
+		}, []string{"through k=v@1", "through k=null@3"}, drops{keys: 2}},
+
+		{"a repartition passes null keys to a left join", func(b *topology.Builder) {
+			s := kstream.Repartition(kstream.From(b, nulls("in")), nulls("through"))
+			kstream.LeftJoin(s, ktable.From(b, nulls("rows")), func(v, _ *string, _ bool) *string { return v })
 		}, []string{"through k=v@1", "through null=w@2", "through k=null@3", "through null=null@4"}, drops{}},
+
+		{"a repartition does not look behind the next one", func(b *topology.Builder) {
+			s := kstream.KeyBy(kstream.Repartition(kstream.From(b, nulls("in")), nulls("through")), func(k, _ *string) *string { return k }, nulls("again"))
+			kstream.LeftJoin(s, ktable.From(b, nulls("rows")), func(v, _ *string, _ bool) *string { return v })
+		}, []string{"through k=v@1", "through k=null@3"}, drops{keys: 2}},
 
 		{"a grouping drops null keys", func(b *topology.Builder) {
 			kstream.GroupBy(kstream.From(b, nulls("in")), func(k, _ *string) *string { return k }, nulls("through"))
