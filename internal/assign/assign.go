@@ -1,9 +1,11 @@
-// Package assign decides who runs which task. It is pure: the same members and tasks
-// always give the same plan.
+// Package assign decides who runs which task, and who keeps copies of its state. It is
+// pure: the same members and tasks always give the same plan.
 //
 // A plan is balanced: members differ by at most one task for each of their workers. It is
-// sticky: a task moves only if balance asks for it. And it is cooperative: a task that
-// another member still runs is given to nobody until that member has let it go.
+// sticky: a task moves only if balance asks for it. It is cooperative: a task that another
+// member still runs is given to nobody until that member has let it go. And it is warm: a
+// task with state moves only to a member that has a copy of the state, which is made
+// while the task still runs elsewhere.
 package assign
 
 import (
@@ -13,157 +15,164 @@ import (
 	"github.com/seed-df18afd4/streams/internal/plan"
 )
 
+// CaughtUp is how many records a copy may be behind to take a task over: what is missing
+// is restored in some milliseconds.
+const CaughtUp = 10_000
+
+// Unknown is how far a copy is behind that lies on a disk and was not opened yet.
+const Unknown = -1
+
+// warmups is how many copies one member makes at once of tasks that it is to run.
+const warmups = 4
+
 // Member is an instance that takes part.
 type Member struct {
 	ID         string
-	Workers    int           // its capacity
-	Generation int32         // of the assignment that Owned stems from
-	Owned      []plan.TaskID // tasks it runs, restores or is letting go
+	Workers    int    // its capacity
+	Rack       string // "": not known
+	Generation int32  // of the assignment that Owned stems from
+	Owned      []plan.TaskID
+	Restoring  []plan.TaskID         // of Owned: those that do not run yet
+	Copies     map[plan.TaskID]int64 // records that its copies of other tasks' state are behind, or Unknown
 }
 
-// Plan gives every task to one member, as far as its present owner has let it go. Waiting
-// is how many tasks were withheld: their owners will ask for another round.
-func Plan(members []Member, tasks []plan.TaskID) (given map[string][]plan.TaskID, waiting int) {
-	members = slices.Clone(members)
-	slices.SortFunc(members, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
-	tasks = slices.Clone(tasks)
-	slices.SortFunc(tasks, plan.TaskID.Compare)
+// Task is one that has to be run.
+type Task struct {
+	plan.TaskID
+	Stateful bool // it has state that is restored from changelogs
+}
 
-	owner := owners(members, tasks)
-	target := balance(members, tasks, owner)
+// Given is a member's part of a plan.
+type Given struct {
+	Tasks    []plan.TaskID
+	Standbys []plan.TaskID // tasks of which it keeps a copy
+	Warmups  []plan.TaskID // tasks that it gets when it has a copy
+}
 
-	given = make(map[string][]plan.TaskID, len(members))
-	for _, m := range members {
-		given[m.ID] = nil
+// Plan gives every task to one member, as far as its present owner has let it go, and
+// copies of its state to as many others as wanted. Waiting is how many tasks were withheld
+// or have a copy made first: there will be another round for them.
+func Plan(members []Member, tasks []Task, standbys int) (given map[string]Given, waiting int) {
+	p := newPlanner(members, tasks)
+	p.owners()
+	p.balance()
+	for _, t := range p.tasks {
+		p.run(t)
 	}
-	for _, t := range tasks {
-		if o, ok := owner[t]; ok && members[o].ID != target[t] {
-			waiting++
-			continue
-		}
-		given[target[t]] = append(given[target[t]], t)
+	p.standbys(standbys)
+	given = make(map[string]Given, len(members))
+	for i, m := range p.members {
+		given[m.ID] = p.given[i]
 	}
-	return given, waiting
+	return given, p.waiting
+}
+
+// planner makes one plan. Members are numbers, in the order of their ids.
+type planner struct {
+	members []Member
+	tasks   []Task
+	owner   map[plan.TaskID]int
+	target  map[plan.TaskID]int // who is to run each task in the end
+	runs    map[plan.TaskID]int // who runs it until then
+	given   []Given
+	waiting int
+
+	quota []int
+	count []int
+	parts []map[int]int // of each member: tasks by sub-topology
+}
+
+func newPlanner(members []Member, tasks []Task) *planner {
+	p := &planner{
+		members: slices.Clone(members), tasks: slices.Clone(tasks), given: make([]Given, len(members)),
+		owner: map[plan.TaskID]int{}, target: map[plan.TaskID]int{}, runs: map[plan.TaskID]int{}, count: make([]int, len(members)),
+	}
+	slices.SortFunc(p.members, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(p.tasks, func(a, b Task) int { return a.Compare(b.TaskID) })
+	for range members {
+		p.parts = append(p.parts, map[int]int{})
+	}
+	return p
 }
 
 // owners finds who owns each task: of several that claim it, who got it last. The others
 // were away when it was given on; they cannot commit any more, so nobody waits for them.
-func owners(members []Member, tasks []plan.TaskID) map[plan.TaskID]int {
-	known := make(map[plan.TaskID]bool, len(tasks))
-	for _, t := range tasks {
-		known[t] = true
+func (p *planner) owners() {
+	known := make(map[plan.TaskID]bool, len(p.tasks))
+	for _, t := range p.tasks {
+		known[t.TaskID] = true
 	}
-	owner := map[plan.TaskID]int{}
-	for i, m := range members {
+	for i, m := range p.members {
 		for _, t := range m.Owned {
-			if o, ok := owner[t]; known[t] && (!ok || members[o].Generation < m.Generation) {
-				owner[t] = i
+			if o, ok := p.owner[t]; known[t] && (!ok || p.members[o].Generation < m.Generation) {
+				p.owner[t] = i
 			}
 		}
 	}
-	return owner
 }
 
-// balancer fills members up to their quotas.
-type balancer struct {
-	members []Member
-	quota   []int
-	count   []int
-	parts   []map[int]int // of each member: tasks by sub-topology
-	target  map[plan.TaskID]string
-}
-
-// balance keeps what members own up to their quotas, and gives the rest to those below.
-func balance(members []Member, tasks []plan.TaskID, owner map[plan.TaskID]int) map[plan.TaskID]string {
-	b := &balancer{members: members, count: make([]int, len(members)), target: map[plan.TaskID]string{}}
-	owned := make([][]plan.TaskID, len(members))
-	for _, t := range tasks {
-		if o, ok := owner[t]; ok {
-			owned[o] = append(owned[o], t)
+// run gives a task to its target, or for now to another: to its owner, until it has let
+// go; while the target has no copy of the state, to its owner or to one who has.
+func (p *planner) run(t Task) {
+	to := p.target[t.TaskID]
+	owner, owned := p.owner[t.TaskID]
+	g := &p.given[to]
+	switch {
+	case owned && owner == to:
+	case t.Stateful && !p.caughtUp(to, t.TaskID) && p.keeper(t.TaskID) >= 0:
+		p.waiting++
+		if len(g.Warmups) < warmups {
+			g.Warmups = append(g.Warmups, t.TaskID)
 		}
-	}
-	b.quota = quotas(members, len(tasks), owned)
-	for i := range members {
-		b.parts = append(b.parts, map[int]int{})
-		for _, t := range keep(owned[i], b.quota[i]) {
-			b.give(i, t)
+		to = p.keeper(t.TaskID)
+	case owned:
+		p.waiting++
+		p.runs[t.TaskID] = owner
+		if t.Stateful && p.caughtUp(to, t.TaskID) {
+			g.Warmups = append(g.Warmups, t.TaskID) // it keeps its copy until it gets the task
 		}
+		return
 	}
-	for _, t := range tasks {
-		if _, ok := b.target[t]; !ok {
-			b.give(b.place(t), t)
-		}
-	}
-	return b.target
+	p.runs[t.TaskID] = to
+	p.given[to].Tasks = append(p.given[to].Tasks, t.TaskID)
 }
 
-func (b *balancer) give(i int, t plan.TaskID) {
-	b.target[t] = b.members[i].ID
-	b.count[i]++
-	b.parts[i][t.Subtopology]++
-}
-
-// place picks the member with room that has fewest tasks of the same sub-topology, then
-// fewest tasks for its workers.
-func (b *balancer) place(t plan.TaskID) int {
+// keeper is who runs a task while its target has no copy of the state: its owner, if it
+// does run there, or else the member with a copy who has least to do; -1: nobody has any.
+func (p *planner) keeper(t plan.TaskID) int {
+	if o, ok := p.owner[t]; ok {
+		if slices.Contains(p.members[o].Restoring, t) {
+			return -1
+		}
+		return o
+	}
 	best := -1
-	for i := range b.members {
-		if b.count[i] >= b.quota[i] {
-			continue
-		}
-		if best < 0 || b.better(i, best, t.Subtopology) {
+	for i := range p.members {
+		if p.caughtUp(i, t) && (best < 0 || p.lighter(i, best, len(p.given[i].Tasks), len(p.given[best].Tasks))) {
 			best = i
 		}
 	}
 	return best
 }
 
-func (b *balancer) better(i, j, sub int) bool {
-	wi, wj := workers(b.members[i]), workers(b.members[j])
-	if x, y := b.parts[i][sub]*wj, b.parts[j][sub]*wi; x != y {
-		return x < y
+// caughtUp says whether a member has a copy that is good enough to go on from.
+func (p *planner) caughtUp(i int, t plan.TaskID) bool { return p.rank(i, t) == 0 }
+
+// rank says how good a member's copy is: 0 is caught up, 1 behind, 2 not there.
+func (p *planner) rank(i int, t plan.TaskID) int {
+	behind, ok := p.members[i].Copies[t]
+	switch {
+	case !ok:
+		return 2
+	case behind == Unknown || behind > CaughtUp:
+		return 1
 	}
-	return b.count[i]*wj < b.count[j]*wi
+	return 0
+}
+
+// lighter says whether n tasks are less for a member than m for another, by their workers.
+func (p *planner) lighter(i, j, n, m int) bool {
+	return n*workers(p.members[j]) < m*workers(p.members[i])
 }
 
 func workers(m Member) int { return max(m.Workers, 1) }
-
-// quotas shares n tasks by workers. What does not divide goes to those who own most.
-func quotas(members []Member, n int, owned [][]plan.TaskID) []int {
-	total := 0
-	for _, m := range members {
-		total += workers(m)
-	}
-	quota, order, rest := make([]int, len(members)), make([]int, len(members)), n
-	for i, m := range members {
-		quota[i] = n * workers(m) / total
-		rest -= quota[i]
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(a, b int) int {
-		return cmp.Compare(len(owned[b])-quota[b], len(owned[a])-quota[a])
-	})
-	for i := range rest {
-		quota[order[i]]++
-	}
-	return quota
-}
-
-// keep picks which n tasks a member keeps: it lets go first of what it has most of.
-func keep(owned []plan.TaskID, n int) []plan.TaskID {
-	owned = slices.Clone(owned)
-	for len(owned) > n {
-		count := map[int]int{}
-		for _, t := range owned {
-			count[t.Subtopology]++
-		}
-		drop := len(owned) - 1
-		for i := len(owned) - 1; i >= 0; i-- {
-			if count[owned[i].Subtopology] > count[owned[drop].Subtopology] {
-				drop = i
-			}
-		}
-		owned = slices.Delete(owned, drop, drop+1)
-	}
-	return owned
-}

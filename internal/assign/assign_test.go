@@ -14,13 +14,28 @@ import (
 
 var seed = flag.Uint64("seed", 1, "first seed of the random histories")
 
-func tasksOf(counts ...int) (ts []plan.TaskID) {
+// tasksOf are stateless tasks, so many of each sub-topology.
+func tasksOf(counts ...int) (ts []Task) {
 	for s, n := range counts {
 		for p := range n {
-			ts = append(ts, plan.TaskID{Subtopology: s, Partition: int32(p)})
+			ts = append(ts, Task{TaskID: plan.TaskID{Subtopology: s, Partition: int32(p)}})
 		}
 	}
 	return ts
+}
+
+func stateful(ts []Task) []Task {
+	for i := range ts {
+		ts[i].Stateful = true
+	}
+	return ts
+}
+
+func ids(ts []Task) (ids []plan.TaskID) {
+	for _, t := range ts {
+		ids = append(ids, t.TaskID)
+	}
+	return ids
 }
 
 func members(n int) (ms []Member) {
@@ -30,61 +45,113 @@ func members(n int) (ms []Member) {
 	return ms
 }
 
-// rounds plays rebalances until nobody waits; members let go between rounds.
-func rounds(t *testing.T, ms []Member, tasks []plan.TaskID, generation *int32) []Member {
-	t.Helper()
-	for range 3 {
-		given, waiting := Plan(ms, tasks)
-		checkOwners(t, ms, given)
-		*generation++
-		for i := range ms {
-			ms[i].Owned, ms[i].Generation = given[ms[i].ID], *generation
-		}
-		if waiting == 0 {
-			return ms
-		}
-	}
-	t.Fatal("the group does not settle in three rounds")
-	return nil
+// group is members over many rebalances.
+type group struct {
+	t          *testing.T
+	members    []Member
+	tasks      []Task
+	standbys   int
+	generation int32
+	rounds     int              // that the last settle took
+	plan       map[string]Given // of the last round
 }
 
-// checkOwners fails if a task is given to one member while another has it.
-func checkOwners(t *testing.T, before []Member, given map[string][]plan.TaskID) {
-	t.Helper()
-	seen := map[plan.TaskID]string{}
-	for id, ts := range given {
-		for _, task := range ts {
-			require.Empty(t, seen[task], "task %s has two owners", task)
-			seen[task] = id
-			for _, m := range before {
-				if m.ID != id {
-					require.NotContains(t, m.Owned, task, "task %s is given to %s while %s has it", task, id, m.ID)
+// settle plays rebalances until nobody waits; members let go and make copies in between.
+func (g *group) settle() {
+	g.t.Helper()
+	for g.rounds = 1; g.rounds <= 3*len(g.tasks)+3; g.rounds++ {
+		given, waiting := Plan(g.members, g.tasks, g.standbys)
+		g.check(given)
+		g.generation++
+		for i := range g.members {
+			m := &g.members[i]
+			had, of := m.Copies, given[m.ID]
+			m.Owned, m.Generation, m.Copies = of.Tasks, g.generation, map[plan.TaskID]int64{}
+			for _, t := range slices.Concat(of.Standbys, of.Warmups) {
+				if _, ok := had[t]; !ok && g.rounds%2 == 1 {
+					m.Copies[t] = 2 * CaughtUp // it takes two rounds to make
+				} else {
+					m.Copies[t] = 0
 				}
 			}
 		}
+		g.plan = given
+		if waiting == 0 {
+			return
+		}
+	}
+	g.t.Fatalf("the group does not settle in %d rounds", g.rounds)
+}
+
+// check fails if a task is given to one member while another has it, and if one with state
+// moves to a member without a copy of it while another has one that is caught up.
+func (g *group) check(given map[string]Given) {
+	g.t.Helper()
+	seen := map[plan.TaskID]string{}
+	for _, m := range g.members {
+		for _, id := range given[m.ID].Tasks {
+			require.Empty(g.t, seen[id], "task %s has two owners", id)
+			seen[id] = m.ID
+			behind, copied := m.Copies[id]
+			cold := (!copied || behind > CaughtUp) && !slices.Contains(m.Owned, id)
+			for _, o := range g.members {
+				if o.ID == m.ID {
+					continue
+				}
+				require.NotContains(g.t, o.Owned, id, "task %s is given to %s while %s has it", id, m.ID, o.ID)
+				behind, copied := o.Copies[id]
+				require.False(g.t, cold && g.isStateful(id) && copied && behind == 0, "task %s is given to %s, which has no copy of its state, and %s has one", id, m.ID, o.ID)
+			}
+		}
+		require.Empty(g.t, overlap(given[m.ID].Tasks, given[m.ID].Standbys), "a copy beside the original")
+		require.Empty(g.t, overlap(given[m.ID].Warmups, given[m.ID].Standbys), "two copies on one member")
 	}
 }
 
-func checkBalanced(t *testing.T, ms []Member, tasks []plan.TaskID) {
-	t.Helper()
-	total, n := 0, 0
-	for _, m := range ms {
+func (g *group) isStateful(id plan.TaskID) bool {
+	return slices.ContainsFunc(g.tasks, func(t Task) bool { return t.TaskID == id && t.Stateful })
+}
+
+func overlap(a, b []plan.TaskID) (both []plan.TaskID) {
+	for _, t := range a {
+		if slices.Contains(b, t) {
+			both = append(both, t)
+		}
+	}
+	return both
+}
+
+// checkBalanced checks tasks and copies.
+func (g *group) checkBalanced() {
+	g.t.Helper()
+	total, n, standbys := 0, 0, map[plan.TaskID]int{}
+	for _, m := range g.members {
 		total += m.Workers
 		n += len(m.Owned)
+		for _, t := range g.plan[m.ID].Standbys {
+			standbys[t]++
+		}
 	}
-	require.Equal(t, len(tasks), n, "tasks without an owner")
-	for _, m := range ms {
-		share := len(tasks) * m.Workers / total
-		require.GreaterOrEqual(t, len(m.Owned), share)
-		require.LessOrEqual(t, len(m.Owned), share+1)
+	require.Equal(g.t, len(g.tasks), n, "tasks without an owner")
+	for _, m := range g.members {
+		share := len(g.tasks) * m.Workers / total
+		require.GreaterOrEqual(g.t, len(m.Owned), share)
+		require.LessOrEqual(g.t, len(m.Owned), share+1)
+	}
+	for _, t := range g.tasks {
+		want := 0
+		if t.Stateful {
+			want = min(g.standbys, len(g.members)-1)
+		}
+		require.Equal(g.t, want, standbys[t.TaskID], "copies of task %s", t)
 	}
 }
 
 func TestPlanGivesEveryTaskToOneMember(t *testing.T) {
-	tasks, gen := tasksOf(8, 4), int32(0)
-	ms := rounds(t, members(3), tasks, &gen)
-	checkBalanced(t, ms, tasks)
-	for _, m := range ms {
+	g := &group{t: t, members: members(3), tasks: tasksOf(8, 4)}
+	g.settle()
+	g.checkBalanced()
+	for _, m := range g.members {
 		perSub := map[int]int{}
 		for _, task := range m.Owned {
 			perSub[task.Subtopology]++
@@ -97,96 +164,179 @@ func TestPlanGivesEveryTaskToOneMember(t *testing.T) {
 func TestPlanWithholdsUntilTheOwnerLetsGo(t *testing.T) {
 	tasks := tasksOf(4)
 	ms := members(2)
-	ms[0].Owned, ms[0].Generation = tasks, 1
-	given, waiting := Plan(ms, tasks)
-	require.Len(t, given["m0"], 2)
-	require.Empty(t, given["m1"])
+	ms[0].Owned, ms[0].Generation = ids(tasks), 1
+	given, waiting := Plan(ms, tasks, 0)
+	require.Len(t, given["m0"].Tasks, 2)
+	require.Empty(t, given["m1"].Tasks)
 	require.Equal(t, 2, waiting)
-	ms[0].Owned = given["m0"]
-	given, waiting = Plan(ms, tasks)
-	require.Len(t, given["m1"], 2)
+	ms[0].Owned = given["m0"].Tasks
+	given, waiting = Plan(ms, tasks, 0)
+	require.Len(t, given["m1"].Tasks, 2)
 	require.Zero(t, waiting)
+}
+
+// A task with state goes on where it is until its copy is caught up. Then it is withheld,
+// and the copy is kept, and then it moves.
+func TestPlanMakesACopyBeforeATaskMoves(t *testing.T) {
+	tasks := stateful(tasksOf(2))
+	ms := members(2)
+	ms[0].Owned, ms[0].Generation = ids(tasks), 1
+	moving := tasks[1].TaskID
+	for behind, copies := range []map[plan.TaskID]int64{nil, {moving: Unknown}, {moving: CaughtUp + 1}} {
+		ms[1].Copies = copies
+		given, waiting := Plan(ms, tasks, 0)
+		require.Equal(t, ids(tasks), given["m0"].Tasks, behind)
+		require.Equal(t, Given{Warmups: []plan.TaskID{moving}}, given["m1"], behind)
+		require.Equal(t, 1, waiting)
+	}
+	ms[1].Copies = map[plan.TaskID]int64{moving: CaughtUp}
+	given, waiting := Plan(ms, tasks, 0)
+	require.Equal(t, ids(tasks[:1]), given["m0"].Tasks)
+	require.Equal(t, Given{Warmups: []plan.TaskID{moving}}, given["m1"])
+	require.Equal(t, 1, waiting)
+	ms[0].Owned = ids(tasks[:1])
+	given, waiting = Plan(ms, tasks, 0)
+	require.Equal(t, Given{Tasks: []plan.TaskID{moving}}, given["m1"])
+	require.Zero(t, waiting)
+}
+
+// A task that is still restored can be restored elsewhere as well.
+func TestPlanMovesWhatDoesNotRunYet(t *testing.T) {
+	tasks := stateful(tasksOf(2))
+	ms := members(2)
+	ms[0].Owned, ms[0].Restoring, ms[0].Generation = ids(tasks), ids(tasks), 1
+	given, waiting := Plan(ms, tasks, 0)
+	require.Len(t, given["m0"].Tasks, 1)
+	require.Empty(t, given["m1"].Warmups)
+	require.Equal(t, 1, waiting)
+}
+
+// Whoever has a copy takes over, even above its share, and the others make copies first.
+func TestPlanPromotesCopies(t *testing.T) {
+	tasks := stateful(tasksOf(4))
+	ms := members(2)
+	ms[1].Copies = map[plan.TaskID]int64{}
+	for _, t := range tasks {
+		ms[1].Copies[t.TaskID] = 0
+	}
+	given, waiting := Plan(ms, tasks, 1)
+	require.Equal(t, ids(tasks), given["m1"].Tasks)
+	require.Len(t, given["m0"].Warmups, 2)
+	require.Len(t, given["m0"].Standbys, 2)
+	require.Equal(t, 2, waiting)
+}
+
+func TestPlanSpreadsCopiesOverRacks(t *testing.T) {
+	g := &group{t: t, members: members(4), tasks: stateful(tasksOf(8)), standbys: 1}
+	for i := range g.members {
+		g.members[i].Rack = string(rune('a' + i/2))
+	}
+	g.settle()
+	g.checkBalanced()
+	racks := map[plan.TaskID][]string{}
+	for _, m := range g.members {
+		for _, id := range slices.Concat(m.Owned, g.plan[m.ID].Standbys) {
+			require.NotContains(t, racks[id], m.Rack, "task %s is twice on one rack", id)
+			racks[id] = append(racks[id], m.Rack)
+		}
+	}
 }
 
 func TestPlanBelievesTheLastGeneration(t *testing.T) {
 	tasks := tasksOf(1)
 	ms := members(2)
-	ms[0].Owned, ms[0].Generation = tasks, 3 // it was away, and somebody else got the task
-	ms[1].Owned, ms[1].Generation = tasks, 5
-	given, waiting := Plan(ms, tasks)
+	ms[0].Owned, ms[0].Generation = ids(tasks), 3 // it was away, and somebody else got the task
+	ms[1].Owned, ms[1].Generation = ids(tasks), 5
+	given, waiting := Plan(ms, tasks, 0)
 	require.Zero(t, waiting)
-	require.Empty(t, given["m0"])
-	require.Equal(t, tasks, given["m1"], "the owner goes on, whatever the other believes")
+	require.Empty(t, given["m0"].Tasks)
+	require.Equal(t, ids(tasks), given["m1"].Tasks, "the owner goes on, whatever the other believes")
 }
 
 func TestPlanIsTheSameInAnyOrder(t *testing.T) {
-	tasks, ms := tasksOf(7, 5), members(4)
-	ms[1].Owned, ms[2].Owned = slices.Clone(tasks[:3]), slices.Clone(tasks[5:9])
-	want, _ := Plan(ms, tasks)
+	tasks, ms := stateful(tasksOf(7, 5)), members(4)
+	ms[1].Owned, ms[2].Owned = ids(tasks[:3]), ids(tasks[5:9])
+	ms[3].Copies = map[plan.TaskID]int64{tasks[4].TaskID: 3, tasks[6].TaskID: 0}
+	want, _ := Plan(ms, tasks, 1)
 	r := rand.New(rand.NewPCG(*seed, 0))
 	for range 20 {
 		r.Shuffle(len(ms), func(i, j int) { ms[i], ms[j] = ms[j], ms[i] })
 		r.Shuffle(len(tasks), func(i, j int) { tasks[i], tasks[j] = tasks[j], tasks[i] })
-		got, _ := Plan(ms, slices.Clone(tasks))
+		got, _ := Plan(ms, tasks, 1)
 		require.Equal(t, want, got)
 	}
 }
 
-// Random joins, leaves and crashes: never two owners, always balanced when settled, and no
-// more moves than the change makes necessary.
+// Random joins, leaves and crashes: never two owners, always balanced when settled, no more
+// moves than the change makes necessary, and state moves only to where a copy is.
 func TestPlanHistories(t *testing.T) {
 	for s := *seed; s < *seed+300; s++ {
 		r := rand.New(rand.NewPCG(s, 1))
-		tasks := tasksOf(1+r.IntN(20), r.IntN(12), r.IntN(5))
-		ms, next, gen := members(1), 1, int32(0)
-		ms = rounds(t, ms, tasks, &gen)
-		for range 12 {
+		g := &group{t: t, members: members(1), tasks: tasksOf(1+r.IntN(20), r.IntN(12), r.IntN(5)), standbys: r.IntN(3)}
+		for i := range g.tasks {
+			g.tasks[i].Stateful = r.IntN(3) > 0
+		}
+		g.settle()
+		for next := range 12 {
 			before := map[plan.TaskID]string{}
-			for _, m := range ms {
+			for _, m := range g.members {
 				for _, task := range m.Owned {
 					before[task] = m.ID
 				}
 			}
-			lost := 0
-			if joined := r.IntN(2) == 0 || len(ms) == 1; joined {
-				ms = append(ms, Member{ID: fmt.Sprintf("m%d", next), Workers: 1 + r.IntN(2)})
-				next++
+			allowed := 0
+			if r.IntN(2) == 0 || len(g.members) == 1 {
+				g.members = append(g.members, Member{ID: fmt.Sprintf("n%d", next), Workers: 1 + r.IntN(2)})
 			} else {
-				i := r.IntN(len(ms))
-				lost = len(ms[i].Owned)
-				ms = slices.Delete(ms, i, i+1)
+				i := r.IntN(len(g.members))
+				allowed = len(g.members[i].Owned)
+				g.members = slices.Delete(g.members, i, i+1)
 			}
-			ms = rounds(t, ms, tasks, &gen)
-			checkBalanced(t, ms, tasks)
-			moved, newcomers := 0, 0
-			for _, m := range ms {
+			g.settle()
+			g.checkBalanced()
+			moved := 0
+			for _, m := range g.members {
 				for _, task := range m.Owned {
 					if before[task] != m.ID {
 						moved++
 					}
 				}
-				if m.ID == fmt.Sprintf("m%d", next-1) {
-					newcomers = len(m.Owned)
+				if m.ID == fmt.Sprintf("n%d", next) {
+					allowed = len(m.Owned)
 				}
 			}
-			require.LessOrEqual(t, moved, max(lost, newcomers)+len(ms), "seed %d: more tasks moved than had to", s)
+			require.LessOrEqual(t, moved, allowed+len(g.members), "seed %d: more tasks moved than had to", s)
 		}
 	}
 }
 
 func TestPlanKeepsWhatIsBalanced(t *testing.T) {
-	tasks, gen := tasksOf(10, 7), int32(0)
-	ms := rounds(t, members(4), tasks, &gen)
-	given, waiting := Plan(ms, tasks)
-	require.Zero(t, waiting)
-	for _, m := range ms {
-		require.ElementsMatch(t, m.Owned, given[m.ID])
+	g := &group{t: t, members: members(4), tasks: stateful(tasksOf(10, 7)), standbys: 1}
+	g.settle()
+	before := g.plan
+	for range 3 {
+		g.settle()
+		require.Equal(t, 1, g.rounds)
+		require.Equal(t, before, g.plan)
 	}
 }
 
+// A leader whose own program is not the group's changes nothing.
+func TestLeaderOfAnotherTopology(t *testing.T) {
+	old := Subscription{Topology: "old", Shape: Shape{"same", "store counts"}, Tasks: ids(tasksOf(2)), Generation: 4}
+	changed := Subscription{Topology: "new", Shape: Shape{"same", "store sums"}}
+	out, waiting := Leader{Topology: "new", Tasks: tasksOf(5)}.Lead(map[string]Subscription{"a": changed, "b": old})
+	require.Zero(t, waiting)
+	require.Equal(t, old.Tasks, out["b"].Tasks)
+	require.Empty(t, out["b"].Refused)
+	require.Empty(t, out["a"].Tasks)
+	require.Contains(t, out["a"].Refused, "- store counts\n+ store sums")
+	require.NotContains(t, out["a"].Refused, "same")
+}
+
 func FuzzDecode(f *testing.F) {
-	f.Add(Subscription{Process: "p", Workers: 2, Tasks: tasksOf(2)}.Encode())
-	f.Add(Assignment{Tasks: tasksOf(1), Processes: map[string]int{"p": 1}}.Encode())
+	f.Add(Subscription{Process: "p", Workers: 2, Tasks: ids(tasksOf(2)), Copies: map[plan.TaskID]int64{{Partition: 1}: 3}, Shape: Shape{"a", "b"}}.Encode())
+	f.Add(Assignment{Tasks: ids(tasksOf(1)), Warmups: ids(tasksOf(0, 1)), Processes: map[string]int{"p": 1}}.Encode())
 	f.Add([]byte{0, 1, 2})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if s, err := DecodeSubscription(b); err == nil {

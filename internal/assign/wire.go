@@ -14,21 +14,74 @@ const wireVersion = 1
 
 // Subscription is what a member tells the leader.
 type Subscription struct {
-	Version    int           `json:"version"`
-	Process    string        `json:"process"`  // the id that the state directory has
-	Topology   string        `json:"topology"` // fingerprint
-	Workers    int           `json:"workers"`
-	Generation int32         `json:"generation"`
-	Tasks      []plan.TaskID `json:"tasks"`
-	Round      int           `json:"round"` // makes every subscription differ, so that the broker notices it
+	Version    int                   `json:"version"`
+	Process    string                `json:"process"`  // the id that the state directory has
+	Topology   string                `json:"topology"` // fingerprint
+	Shape      Shape                 `json:"shape"`
+	Workers    int                   `json:"workers"`
+	Rack       string                `json:"rack,omitempty"`
+	Generation int32                 `json:"generation"`
+	Tasks      []plan.TaskID         `json:"tasks"`
+	Restoring  []plan.TaskID         `json:"restoring,omitempty"`
+	Copies     map[plan.TaskID]int64 `json:"copies,omitempty"`
+	Round      int                   `json:"round"` // makes every subscription differ, so that the broker notices it
 }
 
 // Assignment is what the leader tells a member.
 type Assignment struct {
 	Version   int            `json:"version"`
 	Tasks     []plan.TaskID  `json:"tasks"`
-	Processes map[string]int `json:"processes"` // all members' processes, and how many workers they have
+	Standbys  []plan.TaskID  `json:"standbys,omitempty"`
+	Warmups   []plan.TaskID  `json:"warmups,omitempty"`
+	Waiting   bool           `json:"waiting,omitempty"` // another round is to come
+	Processes map[string]int `json:"processes"`         // all members' processes, and how many workers they have
 	Refused   string         `json:"refused,omitempty"`
+}
+
+// member is a subscription as a plan sees it.
+func (s Subscription) member(id string) Member {
+	return Member{
+		ID: id, Workers: s.Workers, Rack: s.Rack, Generation: s.Generation,
+		Owned: s.Tasks, Restoring: s.Restoring, Copies: s.Copies,
+	}
+}
+
+// Leader is what the leader itself knows.
+type Leader struct {
+	Topology string // its own
+	Tasks    []Task // of its own topology
+	Standbys int    // copies of each task's state
+}
+
+// Lead is the leader's work: an assignment for every member. Those of another topology than
+// the group's are refused; if that is the leader itself, everybody keeps what he has until
+// another one leads.
+func (l Leader) Lead(subs map[string]Subscription) (out map[string]Assignment, waiting int) {
+	running := Topology(subs)
+	var members []Member
+	var shape Shape
+	processes, given := map[string]int{}, map[string]Given{}
+	for id, s := range subs {
+		if s.Topology == running {
+			members = append(members, s.member(id))
+			given[id] = Given{Tasks: s.Tasks}
+			processes[s.Process], shape = s.Workers, s.Shape
+		}
+	}
+	if l.Topology == running {
+		given, waiting = Plan(members, l.Tasks, l.Standbys)
+	}
+	out = map[string]Assignment{}
+	for id, s := range subs {
+		g := given[id]
+		a := Assignment{Tasks: g.Tasks, Standbys: g.Standbys, Warmups: g.Warmups, Waiting: waiting > 0, Processes: processes}
+		if s.Topology != running {
+			a.Refused = "the application runs with another topology: a changed program needs another ApplicationID, or all instances of the old one stopped first. " +
+				"Changed, with - what runs and with + this program:\n" + shape.Diff(s.Shape)
+		}
+		out[id] = a
+	}
+	return out, waiting
 }
 
 // Topology is the fingerprint of the topology that the group runs: that of the members

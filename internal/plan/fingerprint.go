@@ -4,30 +4,60 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"strings"
 )
 
 // Fingerprint is the same for plans that may run side by side in one group: with the same
 // sub-topologies, topics and stores, whatever their functions do and whatever line they
 // are written on.
 func (p *Plan) Fingerprint() string {
-	h := sha256.New()
+	h := sha256.Sum256([]byte(strings.Join(p.Shape(), "\n")))
+	return hex.EncodeToString(h[:8])
+}
+
+// Shape is what the fingerprint is made of, a line for each thing.
+func (p *Plan) Shape() (lines []string) {
+	line := func(format string, args ...any) { lines = append(lines, fmt.Sprintf(format, args...)) }
 	for _, g := range p.Globals {
-		fmt.Fprintf(h, "global %s %+v\n", g.Topic, g.Spec)
+		line("global table %s of topic %s", g.Spec, g.Topic)
 	}
 	for _, s := range p.Subtopologies {
-		fmt.Fprintf(h, "sub-topology %d %v\n", s.ID, s.Copartitioned)
+		where := fmt.Sprintf("sub-topology %d:", s.ID)
 		for _, src := range s.Sources {
-			fmt.Fprintf(h, "source %+v\n", src.Topic)
+			line("%s reads %s", where, src.Topic)
+		}
+		if len(s.Copartitioned) > 0 {
+			line("%s co-partitions its inputs %v", where, s.Copartitioned)
 		}
 		for _, sink := range s.Sinks {
-			fmt.Fprintf(h, "sink %+v\n", sink.Topic)
+			line("%s writes %s", where, sink.Topic)
 		}
 		for _, st := range s.Stores {
-			fmt.Fprintf(h, "store %+v %v %d\n", st.Spec, st.NoChangelog, st.Source)
+			line("%s store %s", where, st)
 		}
 		for _, n := range s.Nodes {
-			fmt.Fprintf(h, "node %s %v %v %v\n", n.Name, n.Parents, n.Stores, n.Globals)
+			line("%s step %s after %v, stores %v, global tables %v", where, n.Name, n.Parents, n.Stores, n.Globals)
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	return lines
+}
+
+func (t Topic) String() string {
+	switch {
+	case !t.Repartition:
+		return "topic " + t.Name
+	case t.Partitions > 0:
+		return fmt.Sprintf("repartition topic %s, %d partitions", t.Name, t.Partitions)
+	}
+	return "repartition topic " + t.Name
+}
+
+func (s Store) String() string {
+	switch {
+	case s.NoChangelog:
+		return s.Spec.String() + ", without changelog"
+	case s.Source >= 0:
+		return fmt.Sprintf("%s, read from input %d", s.Spec, s.Source)
+	}
+	return s.Spec.String()
 }

@@ -6,6 +6,8 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/store"
@@ -130,4 +132,19 @@ func (id TaskID) String() string { return fmt.Sprintf("%d_%d", id.Subtopology, i
 // Compare orders ids by sub-topology, then by partition.
 func (id TaskID) Compare(o TaskID) int {
 	return cmp.Or(cmp.Compare(id.Subtopology, o.Subtopology), cmp.Compare(id.Partition, o.Partition))
+}
+
+// MarshalText is how ids are written: as String does.
+func (id TaskID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (id *TaskID) UnmarshalText(b []byte) error {
+	sub, partition, ok := strings.Cut(string(b), "_")
+	s, err := strconv.ParseUint(sub, 10, 31)
+	p, err2 := strconv.ParseUint(partition, 10, 31)
+	if !ok || err != nil || err2 != nil {
+		return fmt.Errorf("%q is no task: one is a sub-topology and a partition, such as 0_3", b)
+	}
+	*id = TaskID{int(s), int32(p)}
+	return nil
 }

@@ -57,6 +57,21 @@ type Spec struct {
 	InMemory  bool  // nothing on disk; the store is empty when it is opened
 }
 
+// String is the store in words.
+func (s Spec) String() string {
+	out := s.Name + ", " + s.Kind.String()
+	if s.Retention > 0 {
+		out += fmt.Sprintf(", kept for %d ms", s.Retention)
+	}
+	if s.History > 0 {
+		out += fmt.Sprintf(", versions of %d ms", s.History)
+	}
+	if s.InMemory {
+		out += ", in memory"
+	}
+	return out
+}
+
 func (s Spec) check() error {
 	switch {
 	case s.Name == "":
