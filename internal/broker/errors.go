@@ -24,6 +24,19 @@ func (e *RecordTooLargeError) Error() string {
 		e.Partition, e.Size, e.Limit)
 }
 
+// ErrStaleGeneration is why offsets were refused whose member has missed that the group has
+// a new generation. Nothing is lost: the same commit goes through under the generation that
+// the next Assigned tells, unless Lost comes first.
+var ErrStaleGeneration = errors.New("the group has a new generation")
+
+// stale marks a refusal, if it is of that kind.
+func stale(err error) error {
+	if errors.Is(err, sarama.ErrIllegalGeneration) || errors.Is(err, sarama.ErrRebalanceInProgress) {
+		return fmt.Errorf("%w: %w", ErrStaleGeneration, err)
+	}
+	return err
+}
+
 // errReplaced marks what Abort learnt: a newer producer has this transactional id.
 var errReplaced = errors.New("another producer took this transactional id over")
 

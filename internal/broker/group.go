@@ -34,10 +34,12 @@ type GroupConfig struct {
 
 	Topics []string
 
-	// Joining is called before every JoinGroup, several times in one rebalance maybe. The
-	// generation is about to change: commits must wait for Assigned, Lost or the end of Run.
-	// A follower that asked for a rebalance gets one only if its bytes changed.
+	// Joining is called before every JoinGroup, several times in one rebalance maybe. A
+	// follower that asked for a rebalance gets one only if its bytes changed.
 	Joining func() (userData []byte, owned []kafka.Partition)
+	// Joined is called when the group has a new generation: commits of the old one are
+	// refused from now on, and have to wait for Assigned, Lost or the end of Run.
+	Joined func()
 	// Plan is called on the leader: who gets what. Members it leaves out get nothing. After
 	// an error it is called again, in another rebalance.
 	Plan func(members []GroupMember) (map[string]Assignment, error)
@@ -67,6 +69,7 @@ type Group struct {
 	c      *Client
 	o      GroupConfig
 	rejoin chan string
+	hurry  chan struct{}
 
 	// Of Run's goroutine.
 	conn       *conn
@@ -77,7 +80,7 @@ type Group struct {
 
 // NewGroup returns a membership that begins with Run.
 func (c *Client) NewGroup(o GroupConfig) *Group {
-	return &Group{c: c, o: o, rejoin: make(chan string, 1), generation: -1}
+	return &Group{c: c, o: o, rejoin: make(chan string, 1), hurry: make(chan struct{}, 1), generation: -1}
 }
 
 // Rejoin asks for a rebalance, for the reason that the broker's log will show. It may be
@@ -88,6 +91,15 @@ func (g *Group) Rejoin(reason string) {
 	default: // one is asked for already
 	}
 }
+
+// Hurry makes the member look for a rebalance more often for some seconds, since one is
+// expected: how long a hand-over takes depends on when the last member notices it.
+func (g *Group) Hurry() { kick(g.hurry) }
+
+const (
+	hurryInterval = 25 * time.Millisecond
+	hurryFor      = 5 * time.Second
+)
 
 // errAgain means that the same has to be done again, at once.
 var errAgain = errors.New("again")
@@ -217,6 +229,7 @@ func (g *Group) join(ctx context.Context, reason string) error {
 	switch j.Err {
 	case sarama.ErrNoError:
 		g.id = j.MemberId
+		g.o.Joined()
 		return g.sync(ctx, j)
 	case sarama.ErrMemberIdRequired: // a dynamic member's first join
 		g.id = j.MemberId
@@ -326,13 +339,22 @@ func partitionsOf(topics map[string][]int32) []kafka.Partition {
 func (g *Group) follow(ctx context.Context) (reason string, err error) {
 	beat := time.NewTicker(g.o.Heartbeat)
 	defer beat.Stop()
+	var hurried time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return "", nil
 		case reason := <-g.rejoin:
 			return reason, nil
+		case <-g.hurry:
+			hurried = time.Now()
+			beat.Reset(min(hurryInterval, g.o.Heartbeat))
+			continue
 		case <-beat.C:
+		}
+		if !hurried.IsZero() && time.Since(hurried) > hurryFor {
+			hurried = time.Time{}
+			beat.Reset(g.o.Heartbeat)
 		}
 		r, err := g.heartbeat()
 		if err != nil {

@@ -23,6 +23,7 @@ func testGroup(group, topic string, assigned func(Member, Assignment)) GroupConf
 		Group: group, Protocol: "streams", Topics: []string{topic},
 		Session: session, Rebalance: 30 * time.Second, Heartbeat: 50 * time.Millisecond,
 		Joining:  func() ([]byte, []kafka.Partition) { return nil, nil },
+		Joined:   func() {},
 		Plan:     func([]GroupMember) (map[string]Assignment, error) { return nil, nil },
 		Assigned: assigned,
 		Lost:     func(error) {},

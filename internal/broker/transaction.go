@@ -114,17 +114,19 @@ func (p *Producer) join() error {
 // Commit sends what is buffered, commits the offsets with it, and ends the transaction:
 // all of it, or none. With no records and no offsets it does nothing.
 //
-// After an error call Abort, which tells whether the producer can go on. The error may
-// hide a success: the answer to the last request got lost. What was committed can be read
-// after Abort with Committed.
+// After ErrStaleGeneration the transaction goes on, and Commit may be called again. After
+// another error call Abort, which tells whether the producer can go on. The error may hide a
+// success: the answer to the last request got lost. What was committed can be read after
+// Abort with Committed.
 func (p *Producer) Commit(m Member, offsets map[kafka.Partition]kafka.Offset) error {
 	if p.o.TransactionalID == "" {
 		return errors.New("broker: commit without a transactional id: use Wait and CommitOffsets")
 	}
-	if err := p.commit(m, offsets); err != nil {
+	err := p.commit(m, offsets)
+	if err != nil && !errors.Is(err, ErrStaleGeneration) {
 		return p.fail(err)
 	}
-	return nil
+	return err
 }
 
 func (p *Producer) commit(m Member, offsets map[kafka.Partition]kafka.Offset) error {
@@ -193,7 +195,7 @@ func (p *Producer) commitOffsets(m Member, offsets map[kafka.Partition]kafka.Off
 	})
 	if err != nil {
 		return fmt.Errorf("broker: commit offsets of group %q as member %q, generation %d, in the transaction of %q: %w",
-			m.Group, m.ID, m.Generation, p.o.TransactionalID, about(at, err))
+			m.Group, m.ID, m.Generation, p.o.TransactionalID, about(at, stale(err)))
 	}
 	return nil
 }

@@ -59,6 +59,7 @@ type Target interface {
 type Group interface {
 	Run(ctx context.Context) error
 	Rejoin(reason string)
+	Hurry()
 }
 
 // Of is the cluster that a client speaks to.

@@ -26,14 +26,21 @@ import (
 //
 // A crash between any two of these leaves the local stores behind the changelogs, never
 // ahead, and the input offsets never ahead of the results.
+//
+// The coordinator refuses offsets of a generation that is over. Then nothing is lost: all of
+// it is done again, with what was processed meanwhile, when the next generation is known.
 func (w *Worker) commit() error {
 	member, ok := w.gate.enter()
-	if !ok {
+	if !ok || member.Generation == w.refused && w.now.Sub(w.refusedAt) < w.c.Session {
 		w.retryAt = w.now.Add(linger)
 		return nil
 	}
 	err := w.commitAs(member)
-	w.gate.leave()
+	if errors.Is(err, broker.ErrStaleGeneration) && member.Generation != w.refused {
+		w.log.Info("a commit waits for the group's next generation", "worker", w.index, "generation", member.Generation)
+		w.refused, w.refusedAt, w.retryAt = member.Generation, w.now, w.now.Add(linger)
+		return nil
+	}
 	if err != nil {
 		return w.failed(err)
 	}
@@ -43,6 +50,7 @@ func (w *Worker) commit() error {
 
 func (w *Worker) commitAs(member broker.Member) error {
 	offsets := map[kafka.Partition]kafka.Offset{}
+	maps.Copy(offsets, w.owed)
 	for _, e := range w.order {
 		if !e.task.Changed() {
 			continue
@@ -74,9 +82,11 @@ func (w *Worker) commitAs(member broker.Member) error {
 		}
 	}
 	if !w.c.ExactlyOnce {
+		w.owed = offsets
 		if err := w.c.Client.CommitOffsets(member, offsets); err != nil {
 			return err
 		}
+		w.owed = nil
 	}
 	w.purge.committed(offsets)
 	if w.purge.due() {
@@ -89,9 +99,9 @@ func (w *Worker) commitAs(member broker.Member) error {
 // forget tells the purger what the changelogs of window stores need not keep.
 func (w *Worker) forget() {
 	for _, e := range w.order {
-		for i, st := range w.layout.Plan.Subtopologies[e.id.Subtopology].Stores {
+		for i, st := range e.layout.Plan.Subtopologies[e.id.Subtopology].Stores {
 			if st.Kind.Windowed() && !st.NoChangelog && st.Source < 0 {
-				w.purge.needed(w.layout.Changelog(e.id, i), e.stores[i].Needed())
+				w.purge.needed(e.layout.Changelog(e.id, i), e.stores[i].Needed())
 			}
 		}
 	}
@@ -109,7 +119,7 @@ func (w *Worker) sendChangelog(e *entry) error {
 	return e.task.Changelog(func(slot int, key, value []byte, ms int64) error {
 		t := e.logs[slot]
 		if t == nil {
-			t = w.producer.Target(w.layout.Changelog(e.id, slot))
+			t = w.producer.Target(e.layout.Changelog(e.id, slot))
 			e.logs[slot] = t
 		}
 		return w.producer.Add(t, key, value, nil, ms)
@@ -132,7 +142,7 @@ func (w *Worker) failed(cause error) error {
 	if err := w.renew(); err != nil {
 		return fmt.Errorf("worker %d: begin anew: %w; after: %w", w.index, err, cause)
 	}
-	w.dirtySince, w.unsent = time.Time{}, false
+	w.forgetWork()
 	for _, e := range slices.Clone(w.order) {
 		w.detach(e)
 		if e.leaving {
@@ -144,6 +154,9 @@ func (w *Worker) failed(cause error) error {
 	}
 	return nil
 }
+
+// forgetWork drops what waits to be committed.
+func (w *Worker) forgetWork() { w.dirtySince, w.unsent, w.owed = time.Time{}, false, nil }
 
 // hopeless says that doing it again would fail again.
 func hopeless(cause error) bool {

@@ -28,6 +28,8 @@ type Config struct {
 	Session        time.Duration
 	Heartbeat      time.Duration
 	InstanceID     string
+	Rack           string // "": not known
+	Standbys       int    // copies of each task's state on other instances
 	Compression    string
 	Fingerprint    string // of the topology
 	Resources      *store.Resources

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/seed-df18afd4/streams/internal/plan"
 	"github.com/seed-df18afd4/streams/internal/task"
@@ -26,6 +25,9 @@ func (w *Worker) revoke(ids []plan.TaskID) {
 // letGo closes the tasks that are to leave and have nothing left to commit.
 func (w *Worker) letGo() {
 	var done []*entry
+	if len(w.owed) > 0 {
+		return // their offsets are still to be committed
+	}
 	for _, e := range w.tasks {
 		if e.leaving && (e.task == nil || !e.task.Changed()) {
 			done = append(done, e)
@@ -42,7 +44,7 @@ func (w *Worker) lost() error {
 	if len(w.tasks) == 0 {
 		return nil
 	}
-	w.dirtySince, w.unsent = time.Time{}, false
+	w.forgetWork()
 	for _, e := range w.entries() {
 		w.release(e)
 	}
@@ -141,7 +143,7 @@ func newStarter(places int) starter {
 // newWorker makes a worker; Run starts it.
 func newWorker(ctx context.Context, c Config, l *Layout, index int, g *gate, starting starter) (*Worker, error) {
 	w := &Worker{
-		c: c, layout: l, index: index, gate: g, log: c.Log, starting: starting,
+		c: c, layout: l, index: index, refused: -1, gate: g, log: c.Log, starting: starting,
 		tasks: map[plan.TaskID]*entry{}, named: map[string]int32{}, wake: make(chan struct{}, 1),
 	}
 	w.life, w.end = context.WithCancel(context.Background())

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/seed-df18afd4/streams/internal/assign"
 	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
@@ -189,6 +190,15 @@ func (l *Layout) Tasks() (ids []plan.TaskID) {
 		}
 	}
 	return ids
+}
+
+// assignable are all tasks, and whether they have state that is restored.
+func (l *Layout) assignable() (tasks []assign.Task) {
+	for _, id := range l.Tasks() {
+		stateful := slices.ContainsFunc(l.Plan.Subtopologies[id.Subtopology].Stores, func(s plan.Store) bool { return !s.NoChangelog })
+		tasks = append(tasks, assign.Task{TaskID: id, Stateful: stateful})
+	}
+	return tasks
 }
 
 // Inputs are the partitions that a task reads, by input slot; without a topic where the

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"time"
 
 	"github.com/seed-df18afd4/streams/internal/broker"
@@ -26,7 +25,7 @@ func (w *Worker) assign(id plan.TaskID) {
 // start prepares an entry in the background. The worker does not touch its stores until
 // it is ready.
 func (w *Worker) start(old *entry) {
-	e := &entry{id: old.id, stores: old.stores, inputs: w.layout.Inputs(old.id), leaving: old.leaving, prepared: make(chan struct{})}
+	e := &entry{id: old.id, layout: w.layout, stores: old.stores, inputs: w.layout.Inputs(old.id), leaving: old.leaving, prepared: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(w.life)
 	w.tasks[e.id] = e
 	w.c.Sched.Go(func() {
@@ -69,6 +68,12 @@ func (w *Worker) prepare(e *entry) ([]kafka.Offset, error) {
 	if err != nil {
 		return nil, err
 	}
+	if stores := w.claim(e.ctx, e.id); stores != nil {
+		e.stores = stores
+	}
+	if e.ctx.Err() != nil {
+		return nil, e.ctx.Err()
+	}
 	for {
 		err := w.restore(e, committed)
 		if err == nil {
@@ -96,14 +101,14 @@ func present(inputs []kafka.Partition) (ps []kafka.Partition) {
 func (w *Worker) wipe(e *entry, cause error) bool {
 	var corrupt *store.CorruptError
 	var offset *changelog.OffsetError
-	sub := w.layout.Plan.Subtopologies[e.id.Subtopology]
+	sub := e.layout.Plan.Subtopologies[e.id.Subtopology]
 	wiped := false
 	for i, s := range e.stores {
 		if s == nil {
 			continue
 		}
 		bad := errors.As(cause, &corrupt) && corrupt.Store == sub.Stores[i].Name ||
-			errors.As(cause, &offset) && offset.Partition == w.layout.Changelog(e.id, i)
+			errors.As(cause, &offset) && offset.Partition == e.layout.Changelog(e.id, i)
 		if !bad {
 			continue
 		}
@@ -118,20 +123,14 @@ func (w *Worker) wipe(e *entry, cause error) bool {
 
 // restore opens the stores that are not open and replays their changelogs.
 func (w *Worker) restore(e *entry, committed map[kafka.Partition]kafka.Offset) error {
-	sub := w.layout.Plan.Subtopologies[e.id.Subtopology]
+	sub := e.layout.Plan.Subtopologies[e.id.Subtopology]
 	var own []kafka.Partition
+	if _, err := openStores(w.c, e.layout, e.id, e.stores); err != nil {
+		return err
+	}
 	for i, st := range sub.Stores {
-		if e.stores[i] == nil {
-			p := w.layout.Changelog(e.id, i)
-			origin := fmt.Sprintf("%s %s", p, w.layout.IDs[p.Topic])
-			s, err := store.Open(filepath.Join(w.c.StateDir, e.id.String(), st.Name), st.Spec, origin, w.c.Resources)
-			if err != nil {
-				return err
-			}
-			e.stores[i] = s
-		}
 		if !st.NoChangelog && st.Source < 0 {
-			own = append(own, w.layout.Changelog(e.id, i))
+			own = append(own, e.layout.Changelog(e.id, i))
 		}
 	}
 	// The end is that of the log, whatever is committed: a transaction's markers may still
@@ -146,7 +145,7 @@ func (w *Worker) restore(e *entry, committed map[kafka.Partition]kafka.Offset) e
 	}
 	var all []changelog.Restore
 	for i, st := range sub.Stores {
-		p := w.layout.Changelog(e.id, i)
+		p := e.layout.Changelog(e.id, i)
 		if p.Topic == "" {
 			continue
 		}
@@ -160,10 +159,8 @@ func (w *Worker) restore(e *entry, committed map[kafka.Partition]kafka.Offset) e
 				}
 			}
 		} else {
-			// A window store needs nothing of what is deleted from its changelog; of others
-			// nothing is deleted.
-			if at := e.stores[i].Offset(); at > r.To || at >= 0 && at < starts[p] && !st.Kind.Windowed() {
-				return &changelog.OffsetError{Partition: p, Offset: at, Err: fmt.Errorf("the changelog has %d to %d", starts[p], r.To)}
+			if err := unfit(st, p, e.stores[i].Offset(), starts[p], r.To); err != nil {
+				return err
 			}
 			r.From = max(r.From, starts[p])
 		}
@@ -205,7 +202,7 @@ var errNoOffset = errors.New("no offset is committed and the topic's StartAt is 
 
 // positions are where the inputs begin: at the committed offset, or at StartAt.
 func (w *Worker) positions(e *entry, committed map[kafka.Partition]kafka.Offset) ([]kafka.Offset, error) {
-	sources := w.layout.Plan.Subtopologies[e.id.Subtopology].Sources
+	sources := e.layout.Plan.Subtopologies[e.id.Subtopology].Sources
 	all := make([]kafka.Offset, len(sources))
 	for i, p := range e.inputs {
 		if p.Topic == "" {
@@ -235,12 +232,12 @@ func (w *Worker) positions(e *entry, committed map[kafka.Partition]kafka.Offset)
 
 // begin wires a prepared task and lets it run.
 func (w *Worker) begin(e *entry, positions []kafka.Offset) (err error) {
-	sub := w.layout.Plan.Subtopologies[e.id.Subtopology]
+	sub := e.layout.Plan.Subtopologies[e.id.Subtopology]
 	partitions := func(sink int) int32 {
 		if sub.Sinks[sink].Each {
 			return 0
 		}
-		return w.layout.Partitions[sub.Sinks[sink].In(w.c.App)]
+		return e.layout.Partitions[sub.Sinks[sink].In(w.c.App)]
 	}
 	e.task, err = task.New(task.Config{
 		ID: e.id, Plan: sub, Inputs: e.inputs, Stores: e.stores, Globals: w.globals, Partitions: partitions, PartitionsOf: w.partitionsOf, Positions: positions,

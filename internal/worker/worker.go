@@ -29,6 +29,7 @@ type Worker struct {
 	log      *slog.Logger
 	closed   func(plan.TaskID) // a task is gone from here
 	running  func(plan.TaskID) // a task processes
+	claim    func(context.Context, plan.TaskID) []*store.Store
 	fetcher  cluster.Fetcher
 	producer cluster.Producer
 	tasks    map[plan.TaskID]*entry
@@ -47,6 +48,9 @@ type Worker struct {
 	unsent     bool
 	failures   int
 	retryAt    time.Time
+	refused    int32 // the generation under which the last commit was refused
+	refusedAt  time.Time
+	owed       map[kafka.Partition]kafka.Offset // of rows that the stores have already; AtLeastOnce only
 
 	wake chan struct{}
 	mu   sync.Mutex
@@ -57,6 +61,7 @@ type Worker struct {
 // entry is a task of this worker, from the moment it is assigned.
 type entry struct {
 	id      plan.TaskID
+	layout  *Layout
 	task    *task.Task // nil while it restores
 	stores  []*store.Store
 	inputs  []kafka.Partition
@@ -229,7 +234,7 @@ func (w *Worker) target(e *entry, o *plan.Out) cluster.Target {
 	}
 	t := &e.targets[e.first[o.Sink]+int(o.Partition)]
 	if *t == nil {
-		topic := w.layout.Plan.Subtopologies[e.id.Subtopology].Sinks[o.Sink].In(w.c.App)
+		topic := e.layout.Plan.Subtopologies[e.id.Subtopology].Sinks[o.Sink].In(w.c.App)
 		*t = w.producer.Target(kafka.Partition{Topic: topic, Index: o.Partition})
 	}
 	return *t

@@ -1,0 +1,230 @@
+package worker
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/seed-df18afd4/streams/internal/assign"
+	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/kafka"
+	"github.com/seed-df18afd4/streams/internal/plan"
+)
+
+// joining runs before every JoinGroup: it says what this member has.
+func (n *Instance) joining() (userData []byte, owned []kafka.Partition) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.round++
+	s := assign.Subscription{
+		Process: n.c.Process, Topology: n.c.Fingerprint, Shape: n.layout.Plan.Shape(), Workers: n.c.Workers, Rack: n.c.Rack,
+		Generation: n.member.Generation, Round: n.round, Copies: map[plan.TaskID]int64{},
+	}
+	for id := range n.kept {
+		s.Copies[id] = assign.Unknown
+	}
+	maps.Copy(s.Copies, n.copies.behind())
+	for _, id := range slices.SortedFunc(maps.Keys(n.tasks), plan.TaskID.Compare) {
+		s.Tasks = append(s.Tasks, id)
+		if p := n.tasks[id]; !p.running && !p.closing {
+			s.Restoring = append(s.Restoring, id)
+		}
+		delete(s.Copies, id)
+		owned = append(owned, present(n.layout.Inputs(id))...)
+	}
+	return s.Encode(), owned
+}
+
+// plan runs on the group's leader.
+func (n *Instance) plan(members []broker.GroupMember) (map[string]broker.Assignment, error) {
+	subs := map[string]assign.Subscription{}
+	for _, m := range members {
+		s, err := assign.DecodeSubscription(m.UserData)
+		if err != nil {
+			return nil, err
+		}
+		subs[m.ID] = s
+	}
+	n.mu.Lock()
+	layout := n.layout
+	n.mu.Unlock()
+	tasks := layout.assignable()
+	leader := assign.Leader{Topology: n.c.Fingerprint, Tasks: tasks, Standbys: n.c.Standbys}
+	assignments, waiting := leader.Lead(subs)
+	n.c.Log.Info("planned the group's tasks", "members", len(subs), "tasks", len(tasks), "waiting", waiting)
+
+	out := map[string]broker.Assignment{}
+	for id, a := range assignments {
+		var ps []kafka.Partition
+		for _, t := range a.Tasks {
+			ps = append(ps, present(layout.Inputs(t))...)
+		}
+		out[id] = broker.Assignment{Partitions: ps, UserData: a.Encode()}
+	}
+	return out, nil
+}
+
+// assignedTasks runs when the group has an assignment for this member. It returns at once:
+// workers start and let go of tasks in their own time.
+func (n *Instance) assignedTasks(m broker.Member, a broker.Assignment) {
+	d, err := assign.DecodeAssignment(a.UserData)
+	if err == nil && d.Refused != "" {
+		err = fmt.Errorf("the group refuses this instance: %s", d.Refused)
+	}
+	if err != nil {
+		n.fail(err)
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.gate.release(m)
+	n.member, n.assigned = m, true
+	n.endTransactions(d.Processes)
+	target := map[plan.TaskID]bool{}
+	for _, id := range d.Tasks {
+		target[id] = true
+	}
+	n.keepCopies(d, target)
+	for _, id := range d.Tasks {
+		switch p := n.tasks[id]; {
+		case p == nil:
+			n.begin(id)
+		case p.closing:
+			p.again = true
+		}
+	}
+	revoked := n.revoke(target)
+	for _, w := range n.workers {
+		w.kick() // commits may go on
+	}
+	if d.Waiting {
+		n.group.Hurry()
+	}
+	n.c.Log.Info("assigned", "generation", m.Generation, "tasks", len(target), "revoked", revoked, "standbys", len(d.Standbys), "warmups", len(d.Warmups))
+	n.checkReady()
+}
+
+// keepCopies has the copies made that are wanted. Those of tasks that are to run here now
+// stay until their workers claim them.
+func (n *Instance) keepCopies(d assign.Assignment, target map[plan.TaskID]bool) {
+	n.standbys = map[plan.TaskID]bool{}
+	for _, id := range d.Standbys {
+		n.standbys[id] = false
+	}
+	for _, id := range d.Warmups {
+		n.standbys[id] = true
+	}
+	keep := maps.Clone(target)
+	var make []plan.TaskID
+	for _, id := range slices.Concat(d.Standbys, d.Warmups) {
+		keep[id] = true
+		if n.tasks[id] == nil { // else when it is let go
+			make = append(make, id)
+		}
+	}
+	n.copies.keep(n.layout, keep, make)
+}
+
+// revoke has the workers let go of what is not theirs any more.
+func (n *Instance) revoke(target map[plan.TaskID]bool) (revoked int) {
+	byWorker := map[int][]plan.TaskID{}
+	for id, p := range n.tasks {
+		if !target[id] && !p.closing {
+			p.closing, p.again = true, false
+			byWorker[p.worker] = append(byWorker[p.worker], id)
+			revoked++
+		}
+	}
+	for i, ids := range byWorker {
+		w := n.workers[i]
+		w.post(func() error { w.revoke(ids); return nil })
+	}
+	return revoked
+}
+
+// begin gives a task to the worker that has fewest of its sub-topology, then fewest of all.
+func (n *Instance) begin(id plan.TaskID) {
+	load := make([]int, len(n.workers))
+	for t, p := range n.tasks {
+		load[p.worker]++
+		if t.Subtopology == id.Subtopology {
+			load[p.worker] += 1 << 20 // first of all, each worker has as many of a sub-topology
+		}
+	}
+	i := slices.Index(load, slices.Min(load))
+	n.tasks[id] = &place{worker: i}
+	w := n.workers[i]
+	w.post(func() error { w.assign(id); return nil })
+}
+
+// closed runs when a worker has let a task go.
+func (n *Instance) closed(id plan.TaskID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p := n.tasks[id]
+	if p == nil {
+		return
+	}
+	delete(n.tasks, id)
+	n.kept[id] = true
+	if p.again {
+		n.begin(id)
+		return
+	}
+	if _, ok := n.standbys[id]; ok {
+		n.copies.keep(n.layout, nil, []plan.TaskID{id})
+	}
+	for _, p := range n.tasks {
+		if p.closing {
+			return
+		}
+	}
+	if p.closing {
+		n.group.Rejoin("let go of tasks that others are to have")
+	}
+}
+
+// caughtUp runs when a copy has come to the end of its changelogs. One that is to be run
+// here is asked for, together with others that are there by then.
+func (n *Instance) caughtUp(id plan.TaskID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.standbys[id] {
+		n.group.Rejoin("copies have caught up of tasks that are to run here")
+	}
+}
+
+// running runs when a task processes.
+func (n *Instance) running(id plan.TaskID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if p := n.tasks[id]; p != nil {
+		p.running = true
+	}
+	n.checkReady()
+}
+
+func (n *Instance) checkReady() {
+	for _, p := range n.tasks {
+		if !p.running || p.closing {
+			return
+		}
+	}
+	if n.assigned {
+		n.c.Ready()
+	}
+}
+
+// lost runs when the group has given our tasks away.
+func (n *Instance) lost(cause error) {
+	n.gate.close()
+	n.c.Log.Warn("lost the membership of the group; its tasks are dropped", "error", cause)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, p := range n.tasks {
+		p.closing, p.again = true, false
+	}
+	for _, w := range n.workers {
+		w.post(w.lost)
+	}
+}
