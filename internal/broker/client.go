@@ -50,6 +50,7 @@ type Client struct {
 	mu      sync.Mutex
 	seeds   []string         // as the user named them
 	known   []string         // as the cluster named them last
+	brokers map[int32]string // their addresses by id
 	turn    int              // of the next address to try
 	leaders map[string]*link // by address, for questions to a partition's leader
 	groups  map[string]*link // by group, to its coordinator

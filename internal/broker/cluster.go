@@ -28,9 +28,10 @@ func (c *Client) metadata(ctx context.Context, topics []string) (*sarama.Metadat
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.known = c.known[:0]
+	c.known, c.brokers = c.known[:0], map[int32]string{}
 	for _, b := range answer.Brokers {
 		c.known = append(c.known, b.Addr())
+		c.brokers[b.ID()] = b.Addr()
 	}
 	return answer, nil
 }
@@ -65,6 +66,14 @@ func (c *Client) findController(ctx context.Context) (string, error) {
 type leader struct {
 	addr  string
 	epoch int32
+	topic string // its id: a topic that was deleted and made anew has another one
+}
+
+// addressOf is where the broker with an id is; "" when that is not known.
+func (c *Client) addressOf(id int32) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.brokers[id]
 }
 
 // findLeaders returns the leaders of the topics' partitions. A partition without one, or
@@ -82,7 +91,7 @@ func (c *Client) findLeaders(ctx context.Context, topics []string) (map[kafka.Pa
 	for _, t := range m.Topics {
 		for _, p := range t.Partitions {
 			if addr, ok := addrs[p.Leader]; ok && p.Err != sarama.ErrLeaderNotAvailable {
-				found[kafka.Partition{Topic: t.Name, Index: p.ID}] = leader{addr, p.LeaderEpoch}
+				found[kafka.Partition{Topic: t.Name, Index: p.ID}] = leader{addr, p.LeaderEpoch, topicID(t.Uuid)}
 			}
 		}
 	}

@@ -11,6 +11,10 @@ import (
 // ErrTopicExists is what CreateTopic returns when the topic is there already.
 var ErrTopicExists = errors.New("broker: the topic exists")
 
+// ErrTopicRecreated is why a partition is read no further: its topic was deleted and made
+// anew, and its offsets begin again.
+var ErrTopicRecreated = errors.New("the topic was deleted and made anew")
+
 // RecordTooLargeError says that a record cannot be written, now or later. Nothing of it
 // was buffered.
 type RecordTooLargeError struct {

@@ -51,7 +51,12 @@ type Subscription struct {
 	parked     bool
 	alone      bool   // asked for by itself, because an answer that covered it could not be decoded
 	leader     leader // without an address: to be found
+	topic      string // the topic's id, once it is known
 	leaderless bool   // logged that it has none
+
+	// Not the leader, but a follower that it named because it is on the reader's rack.
+	follower bool
+	stayTill time.Time // at the leader, because the follower failed; zero: follow its advice
 }
 
 // NewFetcher returns a fetcher without subscriptions.
@@ -174,6 +179,12 @@ func (f *Fetcher) findLeaders() {
 // place assigns what was found to the subscriptions that still need it, and returns how
 // many partitions have a leader.
 func (f *Fetcher) place(ps []kafka.Partition, found map[kafka.Partition]leader, err error) int {
+	var others []asked
+	defer func() {
+		for _, a := range others {
+			f.park(a, ErrTopicRecreated)
+		}
+	}()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	n := 0
@@ -185,8 +196,11 @@ func (f *Fetcher) place(ps []kafka.Partition, found map[kafka.Partition]leader, 
 		}
 		switch {
 		case s == nil || s.leader.addr != "":
+		case ok && s.topic != "" && l.topic != s.topic:
+			others = append(others, asked{s: s, epoch: s.epoch, position: s.position})
+			s.leader = l
 		case ok:
-			s.leader, s.leaderless = l, false
+			s.leader, s.topic, s.leaderless, s.follower = l, l.topic, false, false
 			f.startLoop(l.addr)
 		case !s.leaderless && f.ctx.Err() == nil:
 			s.leaderless = true
@@ -195,6 +209,32 @@ func (f *Fetcher) place(ps []kafka.Partition, found map[kafka.Partition]leader, 
 	}
 	return n
 }
+
+// moveTo reads s from a follower that its leader named, unless the leader is to be asked for
+// a while because a follower failed.
+func (f *Fetcher) moveTo(a asked, id int32) {
+	addr := f.c.addressOf(id)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := a.s; f.current(a) && addr != "" && s.leader.addr != "" && s.leader.addr != addr && time.Now().After(s.stayTill) {
+		s.leader.addr, s.follower = addr, true
+		f.startLoop(addr)
+	}
+}
+
+// avoidFollower says whether s was read from a follower, and then goes back to the leader
+// for some time: what a follower does not have, the leader may.
+func (f *Fetcher) avoidFollower(s *Subscription) (was bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if was = s.follower; was {
+		s.follower, s.stayTill = false, time.Now().Add(followerPause)
+	}
+	return was
+}
+
+// followerPause is how long a partition is read from its leader after a follower failed.
+const followerPause = time.Minute
 
 // retry looks for leaders after a pause.
 func (f *Fetcher) retry(after time.Duration) {
@@ -206,7 +246,7 @@ func (f *Fetcher) retry(after time.Duration) {
 func (f *Fetcher) lose(ss []*Subscription) {
 	f.mu.Lock()
 	for _, s := range ss {
-		s.leader = leader{}
+		s.leader, s.follower = leader{}, false
 	}
 	f.mu.Unlock()
 	f.retry(later)

@@ -88,6 +88,7 @@ func (l *fetchLoop) round(cn *conn) error {
 	}
 	req := &sarama.FetchRequest{
 		Version: 12, MinBytes: 1, MaxWaitTime: fetchWait, MaxBytes: fetchBytes, SessionEpoch: -1, Isolation: isolation(l.f.o.ReadCommitted),
+		RackID: l.f.c.cfg.RackID,
 	}
 	for _, a := range wanted {
 		req.AddBlock(a.s.partition.Topic, a.s.partition.Index, a.position, l.f.o.MaxPartitionBytes, a.leader)
@@ -165,6 +166,11 @@ func (l *fetchLoop) take(wanted []asked, res *sarama.FetchResponse) {
 		case block == nil: // the broker throttles; sarama waits before the next request
 		case block.Err == sarama.ErrNoError:
 			l.deliver(a, block)
+			if l.f.c.cfg.RackID != "" && block.PreferredReadReplica >= 0 {
+				l.f.moveTo(a, block.PreferredReadReplica)
+			}
+		case block.Err == sarama.ErrOffsetOutOfRange && l.f.avoidFollower(a.s):
+			lost = append(lost, a.s)
 		case isLeaderGone(block.Err), block.Err == sarama.ErrUnknown:
 			l.f.c.log.Debug("a partition cannot be read here, asking for its leader", "partition", a.s.partition, "broker", l.addr, "error", block.Err)
 			lost = append(lost, a.s)

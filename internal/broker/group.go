@@ -27,6 +27,7 @@ type GroupConfig struct {
 	Group      string
 	Protocol   string // name of the way to assign; all members must have the same
 	InstanceID string // "": dynamic, leaves when Run ends. Else static: keeps its partitions through a restart within Session
+	Former     string // the id of a dynamic member that died without leaving: it leaves when Run begins, so that nobody waits for its session
 
 	Session   time.Duration // a member that is silent for so long is out; within the broker's limits, 6 s to 30 min by default
 	Rebalance time.Duration // members that do not join within it are out
@@ -112,8 +113,9 @@ func (g *Group) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer context.AfterFunc(g.c.ctx, func() { cancel(errClosed) })()
 	defer cancel(nil)
-	defer g.leave()
+	defer func() { g.leave(g.id) }()
 	defer g.disconnect()
+	g.leave(g.o.Former)
 	reason := "first join"
 	level := slog.LevelWarn
 	for ctx.Err() == nil {
@@ -401,8 +403,8 @@ func isFatalToMember(err error) bool {
 
 // leave makes the coordinator give a dynamic member's partitions away now, and not when
 // the session expires. It takes a new connection: on the old one a join may be pending.
-func (g *Group) leave() {
-	if g.id == "" || g.o.InstanceID != "" || g.c.ctx.Err() != nil {
+func (g *Group) leave(id string) {
+	if id == "" || g.o.InstanceID != "" || g.c.ctx.Err() != nil {
 		return
 	}
 	ctx, end := g.c.bound(g.c.ctx, leaveTimeout)
@@ -410,14 +412,13 @@ func (g *Group) leave() {
 	l := g.c.link(ctx, g.c.groupCoordinator(g.o.Group))
 	defer l.close()
 	err := l.ask(ctx, func(b *sarama.Broker) (sarama.KError, error) {
-		r, err := b.LeaveGroup(&sarama.LeaveGroupRequest{Version: 4, GroupId: g.o.Group, Members: []sarama.MemberIdentity{{MemberId: g.id}}})
+		r, err := b.LeaveGroup(&sarama.LeaveGroupRequest{Version: 4, GroupId: g.o.Group, Members: []sarama.MemberIdentity{{MemberId: id}}})
 		if err != nil {
 			return 0, err
 		}
 		return r.Err, nil
 	})
 	if err != nil && !errors.Is(err, sarama.ErrUnknownMemberId) {
-		g.c.log.Warn("could not leave the group, its other members wait for the session timeout", "group", g.o.Group, "error", err)
+		g.c.log.Warn("could not leave the group, its other members wait for the session timeout", "group", g.o.Group, "member", id, "error", err)
 	}
-	g.id = ""
 }

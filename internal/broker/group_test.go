@@ -322,3 +322,33 @@ func TestOffsetsOfAnOldGenerationAreRefused(t *testing.T) {
 		require.NoError(t, p.Commit(now.Member, offsets))
 	})
 }
+
+// A member that died leaves when its successor begins, so that the group does not wait for
+// its session.
+func TestGroupFormerMemberLeaves(t *testing.T) {
+	each(t, func(t *testing.T, c *Client) {
+		topic, group := createTopic(t, c, 4, nil), kafkatest.Topic(t)
+		dying, err := Dial(t.Context(), Options{Brokers: c.seeds})
+		require.NoError(t, err)
+		a := join(t, dying, group, topic, func(o *GroupConfig) { o.Session = 5 * time.Minute })
+		former := a.until(4).ID
+		dying.Close() // it cannot say goodbye any more
+
+		b := join(t, c, group, topic, func(o *GroupConfig) { o.Former = former })
+		b.until(4)
+	})
+}
+
+// A member in a hurry notices a rebalance long before its next heartbeat.
+func TestGroupHurry(t *testing.T) {
+	each(t, func(t *testing.T, c *Client) {
+		topic, group := createTopic(t, c, 4, nil), kafkatest.Topic(t)
+		slow := func(o *GroupConfig) { o.Session, o.Heartbeat = 5*time.Minute, 90*time.Second }
+		a := join(t, c, group, topic, slow)
+		a.until(4)
+		a.g.Hurry()
+		b := join(t, c, group, topic, slow)
+		b.g.Hurry()
+		b.until(2)
+	})
+}
