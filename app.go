@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -32,6 +33,12 @@ type App struct {
 	started atomic.Bool
 	once    sync.Once
 	ready   chan struct{}
+	paused  atomic.Bool
+	events  events
+
+	mu       sync.Mutex
+	state    State
+	instance *worker.Instance // nil before it runs
 }
 
 // checkTimeout bounds how long New looks at the cluster.
@@ -67,7 +74,7 @@ func New(t *topology.Topology, c Config) (*App, error) {
 }
 
 func (a *App) dial(ctx context.Context) (*broker.Client, error) {
-	return broker.Dial(ctx, broker.Options{Brokers: a.c.Brokers, ClientID: a.c.ApplicationID, Sarama: a.c.Sarama, Log: a.c.Logger})
+	return broker.Dial(ctx, broker.Options{Brokers: a.c.Brokers, ClientID: a.c.ApplicationID, Rack: a.c.Rack, Sarama: a.c.Sarama, Log: a.c.Logger})
 }
 
 // Run processes until ctx ends, then commits and closes, and returns nil; or until an
@@ -81,7 +88,14 @@ func (a *App) Run(ctx context.Context) error {
 	if a.started.Swap(true) {
 		return fmt.Errorf("streams: application %s: Run is called twice; make another App with New", a.c.ApplicationID)
 	}
-	if err := a.run(ctx); err != nil {
+	defer a.events.wait()
+	err := a.run(ctx)
+	if err == nil {
+		a.moveTo(Stopped)
+	} else {
+		a.moveTo(Failed)
+	}
+	if err != nil {
 		var bad *task.Error
 		if errors.As(err, &bad) {
 			return errors.Join(badRecord(bad), withoutBad(err))
@@ -125,6 +139,7 @@ func (a *App) run(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
+	a.moveTo(Joining)
 	layout, err := worker.NewLayout(ctx, cluster.Of(client), a.c.ApplicationID, a.plan)
 	if err != nil {
 		return err
@@ -135,15 +150,21 @@ func (a *App) run(ctx context.Context) error {
 	}
 	present.start()
 	defer present.stop()
+	former, remember := memberFile(dir, a.c.Logger)
 	instance := worker.NewInstance(worker.Config{
 		App: a.c.ApplicationID, Process: process, StateDir: dir,
 		ExactlyOnce: a.c.Guarantee == ExactlyOnce, Workers: a.c.Workers,
 		CommitInterval: a.c.CommitInterval, PurgeInterval: purgeInterval, MaxTaskIdle: a.c.MaxTaskIdle, CacheBytes: a.c.CacheBytes, MaxUncommitted: a.c.MaxUncommittedBytes,
 		Session: a.c.SessionTimeout, Heartbeat: a.c.HeartbeatInterval, InstanceID: a.c.InstanceID, Compression: a.c.Compression,
+		Rack: a.c.Rack, Standbys: a.c.StandbyReplicas, MaxStall: a.c.MaxStall, Former: former, OnMember: remember,
 		Fingerprint: a.plan.Fingerprint(), Resources: store.NewResources(store.ResourceLimits{Logger: a.c.Logger}),
 		Restores: 2 * runtime.GOMAXPROCS(0), Client: cluster.Of(client), Sched: sched.Real, Log: a.c.Logger,
 		OnBad: a.onBad, Ready: func() { a.once.Do(func() { close(a.ready) }) },
+		OnState: func(s worker.State) { a.moveTo(ofWorker[s]) }, OnRebalance: a.rebalanced, Paused: a.paused.Load,
 	}, layout)
+	a.mu.Lock()
+	a.instance = instance
+	a.mu.Unlock()
 	return instance.Run(ctx)
 }
 
@@ -194,6 +215,26 @@ func processID(dir string) (string, error) {
 		return "", fmt.Errorf("write the process id: %w", err)
 	}
 	return id, nil
+}
+
+// memberFile keeps in the state directory what the group calls this instance. A process that
+// finds it there knows that its predecessor died without leaving, since the directory is
+// locked, and can leave for it.
+func memberFile(dir string, log *slog.Logger) (former string, remember func(id string)) {
+	path := filepath.Join(dir, "member")
+	b, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		log.Warn("read the former member id", "error", err)
+	}
+	return strings.TrimSpace(string(b)), func(id string) {
+		err := os.WriteFile(path, []byte(id+"\n"), 0o600)
+		if id == "" {
+			err = os.Remove(path)
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			log.Warn("keep the member id", "error", err)
+		}
+	}
 }
 
 func timeOf(ms int64) time.Time { return time.UnixMilli(ms).UTC() }

@@ -51,12 +51,32 @@ type Config struct {
 	// gives its tasks to others. 10 s by default; brokers allow 6 s to 30 min.
 	SessionTimeout time.Duration
 	// HeartbeatInterval is how often an instance shows that it lives, and so how soon it
-	// notices a rebalance. 500 ms by default.
+	// notices a rebalance. 200 ms by default.
 	HeartbeatInterval time.Duration
 	// InstanceID makes the instance a static member of the group: when it comes back
 	// within SessionTimeout under the same id, its tasks have waited for it. None by
 	// default; every instance needs another.
 	InstanceID string
+
+	// StandbyReplicas is how many other instances keep a copy of each task's state, ready to
+	// go on with the task at once when its instance is gone. 0 by default: then the state is
+	// restored from its changelog first.
+	StandbyReplicas int
+	// Rack is where the instance is. Copies are kept on other racks than the task, and what
+	// is read is read from a broker of the same rack where the cluster allows it
+	// (replica.selector.class). Not known by default.
+	Rack string
+	// MaxStall is how long a function of the program may take before the instance leaves the
+	// group and ends, so that others go on with its tasks. From 10 s on it is reported in the
+	// log. 5 min by default.
+	MaxStall time.Duration
+
+	// OnStateChange is told of every change of the instance's state, beside the processing,
+	// one after the other. None by default.
+	OnStateChange func(from, to State)
+	// OnRebalance is told of every change of what the instance has to do, like
+	// OnStateChange. None by default.
+	OnRebalance func(Rebalance)
 
 	// Compression of what is written: none, gzip, snappy, lz4 or zstd. None by default.
 	Compression string
@@ -109,7 +129,8 @@ func (c Config) withDefaults() (Config, error) {
 	def(&c.CommitInterval, 100*time.Millisecond)
 	def(&c.MaxUncommittedBytes, 16<<20)
 	def(&c.SessionTimeout, 10*time.Second)
-	def(&c.HeartbeatInterval, 500*time.Millisecond)
+	def(&c.HeartbeatInterval, 200*time.Millisecond)
+	def(&c.MaxStall, 5*time.Minute)
 	def(&c.Compression, "none")
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
@@ -134,6 +155,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Workers < 0 || c.CommitInterval < 0 || c.MaxTaskIdle < 0 || c.MaxUncommittedBytes < 0 || c.CacheBytes < 0 {
 		bad("Workers, CommitInterval, MaxTaskIdle, CacheBytes and MaxUncommittedBytes cannot be negative")
+	}
+	if c.StandbyReplicas < 0 || c.MaxStall < 0 {
+		bad("StandbyReplicas and MaxStall cannot be negative")
 	}
 	if c.HeartbeatInterval <= 0 || c.HeartbeatInterval*3 > c.SessionTimeout {
 		bad("HeartbeatInterval is %v: it is to be at most a third of SessionTimeout, %v", c.HeartbeatInterval, c.SessionTimeout)

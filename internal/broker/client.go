@@ -31,6 +31,7 @@ var errClosed = errors.New("broker: the client is closed")
 type Options struct {
 	Brokers  []string       // host:port of one broker or more; the others are found through them
 	ClientID string         // shows in the broker's logs and in member ids; empty: that of Sarama
+	Rack     string         // read from brokers of the same rack where the cluster allows it; empty: that of Sarama
 	Sarama   *sarama.Config // copied, for TLS, SASL, the network and Producer.MaxMessageBytes; nil: sarama's defaults
 	Log      *slog.Logger   // nil: silent
 }
@@ -100,6 +101,9 @@ func configure(o Options) *sarama.Config {
 	}
 	if o.ClientID != "" {
 		cfg.ClientID = o.ClientID
+	}
+	if o.Rack != "" {
+		cfg.RackID = o.Rack
 	}
 	// Only a version of 2.5 or later sends the group's generation with a transaction's
 	// offsets. The broker's own versions are asked for, so an older one still works.

@@ -111,3 +111,30 @@ func (t *Task) Waiting() bool {
 	}
 	return held && idle && t.c.MaxIdle > 0
 }
+
+// Position is how far a task is in one of its inputs.
+type Position struct {
+	kafka.Partition
+	Next int64 // the offset of the next record
+	End  int64 // of the partition as far as it is known, -1: not yet
+	Time int64 // of the next record if it is here, in ms, else -1
+}
+
+// Positions are those of the inputs that there are.
+func (t *Task) Positions() (all []Position) {
+	for i := range t.inputs {
+		in := &t.inputs[i]
+		if in.gone {
+			continue
+		}
+		p := Position{Partition: in.partition, Next: in.next, End: -1, Time: -1}
+		if in.known {
+			p.End = in.end
+		}
+		if len(in.queue) > 0 && in.at < len(in.queue[0].Records) {
+			p.Time = in.head().Time
+		}
+		all = append(all, p)
+	}
+	return all
+}

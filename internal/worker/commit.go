@@ -80,6 +80,7 @@ func (w *Worker) commitAs(member broker.Member) error {
 		if err := e.task.Committed(func(slot int) int64 { return acked(e.logs[slot]) }); err != nil {
 			return fmt.Errorf("task %s: %w", e.id, err)
 		}
+		e.committed = w.now
 	}
 	if !w.c.ExactlyOnce {
 		w.owed = offsets

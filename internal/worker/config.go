@@ -27,7 +27,9 @@ type Config struct {
 	PurgeInterval  time.Duration // of what nobody needs any more in the application's topics
 	Session        time.Duration
 	Heartbeat      time.Duration
+	MaxStall       time.Duration // how long a function of the program may take
 	InstanceID     string
+	Former         string // the member id of a process that died with this state directory; "": none
 	Rack           string // "": not known
 	Standbys       int    // copies of each task's state on other instances
 	Compression    string
@@ -40,6 +42,13 @@ type Config struct {
 
 	OnBad func(*task.Error) (skip bool, err error)
 	Ready func() // all tasks of the instance run; called again after each rebalance
+
+	// What happens to the instance. They are called with its lock held, and must return at
+	// once without calling it.
+	OnState     func(State)
+	OnRebalance func(Rebalance)
+	OnMember    func(id string) // as what the group knows it; "": it has left
+	Paused      func() bool     // process nothing for now
 }
 
 const (

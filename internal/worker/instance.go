@@ -25,9 +25,11 @@ type Instance struct {
 	standbys  map[plan.TaskID]bool // tasks to keep a copy of; true: to run it when it has caught up
 	kept      map[plan.TaskID]bool // tasks whose state lies on the disk, maybe old
 	assigned  bool                 // something was assigned since the start
-	round     int                  // of rebalances that this member saw
-	member    broker.Member        // of the last assignment
-	processes map[string]int       // all members' processes and their workers, by the last assignment
+	state     State
+	globals   *globals
+	round     int            // of rebalances that this member saw
+	member    broker.Member  // of the last assignment
+	processes map[string]int // all members' processes and their workers, by the last assignment
 	fail      context.CancelCauseFunc
 	life      context.Context
 	helpers   sched.Crew
@@ -64,6 +66,11 @@ func (n *Instance) Run(ctx context.Context) error {
 		return err
 	}
 	defer tables.close()
+	n.mu.Lock()
+	n.globals = tables
+	n.copies = newCopies(n.c, n.caughtUp)
+	n.mu.Unlock()
+	n.c.OnState(Joining)
 	var group, workers, following sched.Crew
 	defer following.Wait(n.c.Sched)
 	following.Go(n.c.Sched, func() {
@@ -71,26 +78,12 @@ func (n *Instance) Run(ctx context.Context) error {
 			fail(err)
 		}
 	})
-	n.copies = newCopies(n.c, n.caughtUp)
 	following.Go(n.c.Sched, func() { n.copies.follow(work) })
-	starting := newStarter(n.c.Restores)
-	for i := range n.c.Workers {
-		w, err := newWorker(work, n.c, n.layout, i, &n.gate, starting)
-		if err != nil {
-			fail(err)
-			for _, w := range n.workers {
-				err = errors.Join(err, w.stop(err))
-			}
-			return err
-		}
-		w.closed, w.running, w.claim, w.globals = n.closed, n.running, n.copies.claim, tables.rows
-		n.workers = append(n.workers, w)
+	if err := n.makeWorkers(work); err != nil {
+		fail(err)
+		return err
 	}
-	n.group = n.c.Client.NewGroup(broker.GroupConfig{
-		Group: n.c.App, Protocol: "streams", InstanceID: n.c.InstanceID,
-		Session: n.c.Session, Rebalance: rebalanceTimeout, Heartbeat: n.c.Heartbeat,
-		Topics: n.layout.Sources(), Joining: n.joining, Joined: n.gate.close, Plan: n.plan, Assigned: n.assignedTasks, Lost: n.lost,
-	})
+	n.group = n.c.Client.NewGroup(n.membership())
 	membership, leave := context.WithCancel(context.WithoutCancel(ctx))
 	defer leave()
 	group.Go(n.c.Sched, func() {
@@ -106,12 +99,49 @@ func (n *Instance) Run(ctx context.Context) error {
 			}
 		})
 	}
+	following.Go(n.c.Sched, func() { n.watchTopics(work) })
+	following.Go(n.c.Sched, func() { n.watchStalls(work, leave) })
+	following.Go(n.c.Sched, func() {
+		n.c.Sched.Wait(work, nil, 0)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.move(Stopping)
+	})
 	workers.Wait(n.c.Sched)
 	leave()
 	group.Wait(n.c.Sched)
+	n.c.OnMember("")
 	err = errors.Join(errs...)
 	if cause := context.Cause(work); err == nil && ctx.Err() == nil && cause != nil {
 		err = cause
 	}
 	return err
+}
+
+// makeWorkers makes the workers, all of them or none.
+func (n *Instance) makeWorkers(ctx context.Context) error {
+	starting := newStarter(n.c.Restores)
+	for i := range n.c.Workers {
+		w, err := newWorker(ctx, n.c, n.layout, i, &n.gate, starting)
+		if err != nil {
+			for _, w := range n.workers {
+				err = errors.Join(err, w.stop(err))
+			}
+			return err
+		}
+		w.closed, w.running, w.claim, w.globals = n.closed, n.running, n.copies.claim, n.globals.rows
+		n.mu.Lock()
+		n.workers = append(n.workers, w)
+		n.mu.Unlock()
+	}
+	return nil
+}
+
+// membership is how the instance takes part in the group.
+func (n *Instance) membership() broker.GroupConfig {
+	return broker.GroupConfig{
+		Group: n.c.App, Protocol: "streams", InstanceID: n.c.InstanceID, Former: n.c.Former,
+		Session: n.c.Session, Rebalance: rebalanceTimeout, Heartbeat: n.c.Heartbeat,
+		Topics: n.layout.Sources(), Joining: n.joining, Joined: n.gate.close, Plan: n.plan, Assigned: n.assignedTasks, Lost: n.lost,
+	}
 }

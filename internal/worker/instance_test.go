@@ -75,7 +75,8 @@ func (c *testCluster) start(name string, exactlyOnce bool) (ready *atomic.Int32,
 		Session: 2 * time.Second, Heartbeat: 50 * time.Millisecond, Compression: "none", Fingerprint: c.plan.Fingerprint(),
 		Resources: store.NewResources(store.ResourceLimits{}), Restores: 2, Client: cluster.Of(c.client), Sched: sched.Real, Log: slog.New(slog.DiscardHandler),
 		OnBad: func(*task.Error) (bool, error) { return false, nil },
-		Ready: func() { ready.Add(1) },
+		Ready: func() { ready.Add(1) }, OnState: func(State) {}, OnRebalance: func(Rebalance) {}, OnMember: func(string) {}, Paused: func() bool { return false },
+		MaxStall: time.Minute,
 	}, layout)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -99,12 +99,16 @@ func (l *Layout) missing() error {
 	return fmt.Errorf("the cluster has no topic %s: create it, or correct its name in the program; an application creates only its repartition and changelog topics", strings.Join(names, ", "))
 }
 
-// sizeRepartitions counts the partitions of repartition topics: as wanted, or as many as
-// the topics have that the records come from; topics that are co-partitioned with topics
-// of others have as many as those. It overwrites what exists: create checks that.
+// sizeRepartitions counts the partitions of repartition topics: as wanted; topics that are
+// co-partitioned with topics of others have as many as those; else as many as it has if the
+// topic exists, and as many as the topics have that the records come from if it does not.
+// What does not agree with what exists is noticed by CreateTopics.
 func (l *Layout) sizeRepartitions() {
+	exist := map[string]int32{}
 	for _, t := range l.repartitions() {
-		delete(l.Partitions, t.In(l.App))
+		name := t.In(l.App)
+		exist[name] = l.Partitions[name]
+		delete(l.Partitions, name)
 	}
 	for changed := true; changed; {
 		changed = false
@@ -114,7 +118,7 @@ func (l *Layout) sizeRepartitions() {
 				if !sink.Repartition {
 					continue
 				}
-				want := cmp.Or(sink.Partitions, l.copartners(sink.Topic), l.width(s))
+				want := cmp.Or(sink.Partitions, l.copartners(sink.Topic), exist[name], l.width(s))
 				if want > 0 && l.Partitions[name] != want {
 					l.Partitions[name], changed = want, true
 				}

@@ -78,6 +78,9 @@ func (n *Instance) assignedTasks(m broker.Member, a broker.Assignment) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.gate.release(m)
+	if m.ID != n.member.ID && m.InstanceID == "" {
+		n.c.OnMember(m.ID)
+	}
 	n.member, n.assigned = m, true
 	n.endTransactions(d.Processes)
 	target := map[plan.TaskID]bool{}
@@ -100,8 +103,19 @@ func (n *Instance) assignedTasks(m broker.Member, a broker.Assignment) {
 	if d.Waiting {
 		n.group.Hurry()
 	}
-	n.c.Log.Info("assigned", "generation", m.Generation, "tasks", len(target), "revoked", revoked, "standbys", len(d.Standbys), "warmups", len(d.Warmups))
-	n.checkReady()
+	n.c.Log.Info("assigned", "generation", m.Generation, "tasks", len(target), "revoked", len(revoked), "standbys", len(d.Standbys), "warmups", len(d.Warmups))
+	n.settled()
+	n.c.OnRebalance(Rebalance{Generation: m.Generation, Tasks: d.Tasks, Revoked: revoked, Standbys: d.Standbys, Warmups: d.Warmups})
+}
+
+// Rebalance is what a new generation of the group brought this instance.
+type Rebalance struct {
+	Generation int32
+	Tasks      []plan.TaskID // that it runs from now on
+	Revoked    []plan.TaskID // that it lets go of
+	Standbys   []plan.TaskID // that it keeps copies of
+	Warmups    []plan.TaskID // that it makes copies of, to run them
+	Lost       bool          // the group has given all of its tasks away
 }
 
 // keepCopies has the copies made that are wanted. Those of tasks that are to run here now
@@ -126,13 +140,13 @@ func (n *Instance) keepCopies(d assign.Assignment, target map[plan.TaskID]bool) 
 }
 
 // revoke has the workers let go of what is not theirs any more.
-func (n *Instance) revoke(target map[plan.TaskID]bool) (revoked int) {
+func (n *Instance) revoke(target map[plan.TaskID]bool) (revoked []plan.TaskID) {
 	byWorker := map[int][]plan.TaskID{}
 	for id, p := range n.tasks {
 		if !target[id] && !p.closing {
 			p.closing, p.again = true, false
 			byWorker[p.worker] = append(byWorker[p.worker], id)
-			revoked++
+			revoked = append(revoked, id)
 		}
 	}
 	for i, ids := range byWorker {
@@ -201,18 +215,7 @@ func (n *Instance) running(id plan.TaskID) {
 	if p := n.tasks[id]; p != nil {
 		p.running = true
 	}
-	n.checkReady()
-}
-
-func (n *Instance) checkReady() {
-	for _, p := range n.tasks {
-		if !p.running || p.closing {
-			return
-		}
-	}
-	if n.assigned {
-		n.c.Ready()
-	}
+	n.settled()
 }
 
 // lost runs when the group has given our tasks away.
@@ -227,4 +230,7 @@ func (n *Instance) lost(cause error) {
 	for _, w := range n.workers {
 		w.post(w.lost)
 	}
+	n.assigned = false
+	n.settled()
+	n.c.OnRebalance(Rebalance{Lost: true})
 }

@@ -185,6 +185,7 @@ func (w *Worker) replay(e *entry, all []changelog.Restore) error {
 	// application may have left rows behind that were aborted.
 	err := changelog.Run(e.ctx, w.c.Client, changelog.Options{Sched: w.c.Sched, ReadCommitted: true, Progress: func(p changelog.Progress) {
 		last = p
+		e.restoration.Store(&Restoration{p, begun})
 		if now().Sub(said) < 3*time.Second {
 			return
 		}

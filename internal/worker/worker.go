@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/seed-df18afd4/streams/internal/broker"
@@ -52,10 +53,15 @@ type Worker struct {
 	refusedAt  time.Time
 	owed       map[kafka.Partition]kafka.Offset // of rows that the stores have already; AtLeastOnce only
 
-	wake chan struct{}
-	mu   sync.Mutex
-	mail []mail
-	jobs []func() error
+	step   int                         // records of a task before it is another's turn
+	calls  atomic.Uint64               // into tasks and back; odd: inside of one
+	inside atomic.Pointer[plan.TaskID] // the task of the last call
+
+	wake   chan struct{}
+	mu     sync.Mutex
+	mail   []mail
+	jobs   []func() error
+	report []TaskReport
 }
 
 // entry is a task of this worker, from the moment it is assigned.
@@ -71,6 +77,9 @@ type entry struct {
 	logs    []cluster.Target // of changelogs, by store slot
 	ctx     context.Context  // ends with the entry
 	cancel  context.CancelFunc
+
+	committed   time.Time // the last time; zero: not yet
+	restoration atomic.Pointer[Restoration]
 
 	leaving  bool          // to be let go when nothing is left to commit
 	prepared chan struct{} // closed when nobody but the worker touches the stores
@@ -132,6 +141,7 @@ func (w *Worker) turn() (processed int, err error) {
 	if processed, err = w.process(); err != nil {
 		return processed, err
 	}
+	w.pace(processed)
 	if err := w.flushAndCommit(); err != nil {
 		return processed, err
 	}
@@ -171,7 +181,7 @@ func (w *Worker) receive() error {
 // process gives every task a turn and hands on what they send. It returns how many
 // records were processed.
 func (w *Worker) process() (total int, err error) {
-	if w.full() {
+	if w.full() || w.c.Paused() {
 		return 0, nil
 	}
 	wall := w.now.UnixMilli()
@@ -179,7 +189,10 @@ func (w *Worker) process() (total int, err error) {
 		if e.leaving {
 			continue
 		}
-		n, err := e.task.Run(wall, stepLimit)
+		w.inside.Store(&e.id)
+		w.calls.Add(1)
+		n, err := e.task.Run(wall, w.step)
+		w.calls.Add(1)
 		if corrupt := (*store.CorruptError)(nil); errors.As(err, &corrupt) {
 			return 1, w.failed(err)
 		}
