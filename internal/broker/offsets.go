@@ -178,7 +178,7 @@ func (c *Client) CommitOffsets(m Member, offsets map[kafka.Partition]kafka.Offse
 		return sarama.ErrNoError, nil
 	})
 	if err != nil {
-		return fmt.Errorf("broker: commit offsets of group %q as member %q, generation %d: %w", m.Group, m.ID, m.Generation, about(at, err))
+		return fmt.Errorf("broker: commit offsets of group %q as member %q, generation %d: %w", m.Group, m.ID, m.Generation, about(at, stale(err)))
 	}
 	return nil
 }
