@@ -20,9 +20,10 @@ const (
 
 // fetchLoop is the goroutine that reads from one leader.
 type fetchLoop struct {
-	f    *Fetcher
-	addr string
-	wake chan struct{}
+	f       *Fetcher
+	addr    string
+	wake    chan struct{}
+	session fetchSession
 }
 
 // asked is what a request says about one partition.
@@ -87,19 +88,20 @@ func (l *fetchLoop) round(cn *conn) error {
 		return nil
 	}
 	req := &sarama.FetchRequest{
-		Version: 12, MinBytes: 1, MaxWaitTime: fetchWait, MaxBytes: fetchBytes, SessionEpoch: -1, Isolation: isolation(l.f.o.ReadCommitted),
+		Version: 12, MinBytes: 1, MaxWaitTime: fetchWait, MaxBytes: fetchBytes, Isolation: isolation(l.f.o.ReadCommitted),
 		RackID: l.f.c.cfg.RackID,
 	}
-	for _, a := range wanted {
-		req.AddBlock(a.s.partition.Topic, a.s.partition.Index, a.position, l.f.o.MaxPartitionBytes, a.leader)
-	}
+	l.session.request(req, wanted, l.f.o.MaxPartitionBytes)
 	res, err := cn.Fetch(req)
 	switch {
 	case err != nil && !isBroken(err):
+		l.session.forget()
 		l.isolate(wanted, err)
 		return err
 	case err != nil:
 		return err
+	case !l.session.answered(req, res):
+		return nil
 	case res.ErrorCode != 0:
 		return explain(sarama.KError(res.ErrorCode))
 	}
@@ -163,7 +165,7 @@ func (l *fetchLoop) take(wanted []asked, res *sarama.FetchResponse) {
 	for _, a := range wanted {
 		block := res.GetBlock(a.s.partition.Topic, a.s.partition.Index)
 		switch {
-		case block == nil: // the broker throttles; sarama waits before the next request
+		case block == nil: // nothing is new, or the broker throttles; sarama waits before the next request then
 		case block.Err == sarama.ErrNoError:
 			l.deliver(a, block)
 			if l.f.c.cfg.RackID != "" && block.PreferredReadReplica >= 0 {
