@@ -77,6 +77,7 @@ type folder[G, V, A any] struct {
 	nullKey  func(G, *plan.Meta) bool
 	nullVal  func(V) bool
 	nullFold func(A) bool
+	whole    bool          // what the store has forgotten is over: a session may begin before that
 	closer   *closer[G, A] // of results that are sent when their windows close; nil
 	meta     plan.Meta
 }
@@ -87,8 +88,11 @@ func newFolder[G, V, A any](w *graph.Wiring, s *graph.Step, g Grouped[G, V], f a
 		w: w, f: f, g: g, rows: rows, send: graph.SenderOf(w, s, in.Key, next), old: s.Old(),
 		nullKey: graph.NullKey[G](), nullVal: graph.NullValue[V](), nullFold: graph.NullValue[A](),
 	}
-	if g.windows != nil && window.EmitOnClose(g.windows) {
-		d.closer = newCloser(w, s, g, in, next)
+	if g.windows != nil {
+		d.whole = window.KindOf(g.windows) != window.Sessions
+		if window.EmitOnClose(g.windows) {
+			d.closer = newCloser(w, s, g, in, next)
+		}
 	}
 	return d
 }
@@ -104,10 +108,20 @@ func (d *folder[G, V, A]) load(k G) (acc A, ms int64, has bool, old A, err error
 }
 
 // save writes the fold of a group and sends the change; had says whether there was one.
+//
+// When the store has forgotten a window that the operator's clock has not passed, its
+// records are processed again, after a crash under AtLeastOnce: the store was restored from
+// what was written before it. The result that was sent then is whole. This one is not, and
+// must not replace it.
 func (d *folder[G, V, A]) save(k G, c graph.Change[A], had bool, ms int64, m *plan.Meta) error {
 	c.HasNew = !d.nullFold(c.New)
-	if _, _, err := d.rows.Save(k, c.New, ms); err != nil {
+	_, dropped, err := d.rows.Save(k, c.New, ms)
+	if err != nil {
 		return err
+	}
+	if dropped && d.whole {
+		d.w.Drop(plan.Late)
+		return nil
 	}
 	if d.closer != nil {
 		return d.closer.changed(k, c.HasNew, ms)
