@@ -128,7 +128,7 @@ const rebalancePatience = time.Minute
 func (g *group) expire() {
 	if !g.w.exactlyOnce {
 		for _, m := range g.members {
-			if !m.process.dead {
+			if !m.process.dead && m.process.member == m.ID {
 				m.heard, g.deadline = g.w.now, g.w.now.Add(rebalancePatience)
 			}
 		}
@@ -233,6 +233,7 @@ func (m *membership) join(ctx context.Context) error {
 		return m.refused(err)
 	}
 	m.id = self.ID
+	p.member = m.id
 	for self.joining && g.find(m.id) == self {
 		if ctx.Err() != nil {
 			return ctx.Err()

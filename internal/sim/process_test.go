@@ -31,7 +31,8 @@ type process struct {
 	view    *view
 	res     *store.Resources
 	stop    context.CancelFunc
-	asked   bool // to stop
+	asked   bool   // to stop
+	member  string // as the group knows it
 	paused  time.Time
 	dead    bool
 	exited  bool

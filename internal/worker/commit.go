@@ -18,14 +18,16 @@ import (
 // commit makes durable what the worker's tasks have done since the last one, all of it or
 // none:
 //
-//  1. the rows that changed go to the changelogs, behind everything that was sent;
-//  2. the broker acknowledges all of it; under ExactlyOnce together with the input offsets,
+//  1. under AtLeastOnce, the broker acknowledges the results;
+//  2. the rows that changed go to the changelogs;
+//  3. the broker acknowledges all of it; under ExactlyOnce together with the input offsets,
 //     in the transaction's end;
-//  3. only now do the local stores take the rows, with the changelog's offset beside them;
-//  4. under AtLeastOnce, the input offsets are committed.
+//  4. only now do the local stores take the rows, with the changelog's offset beside them;
+//  5. under AtLeastOnce, the input offsets are committed.
 //
 // A crash between any two of these leaves the local stores behind the changelogs, never
-// ahead, and the input offsets never ahead of the results.
+// ahead, and neither the input offsets nor the changelogs ahead of the results: a row may
+// say that a record was seen, and whoever restores it will not send that record's result.
 //
 // The coordinator refuses offsets of a generation that is over. Then nothing is lost: all of
 // it is done again, with what was processed meanwhile, when the next generation is known.
@@ -51,20 +53,15 @@ func (w *Worker) commit() error {
 func (w *Worker) commitAs(member broker.Member) error {
 	offsets := map[kafka.Partition]kafka.Offset{}
 	maps.Copy(offsets, w.owed)
+	if err := w.sendResults(offsets); err != nil {
+		return err
+	}
 	for _, e := range w.order {
-		if !e.task.Changed() {
-			continue
+		if e.task.Changed() {
+			if err := w.sendChangelog(e); err != nil {
+				return err
+			}
 		}
-		if err := e.task.Flush(); err != nil {
-			return err
-		}
-		if err := w.send(e); err != nil {
-			return err
-		}
-		if err := w.sendChangelog(e); err != nil {
-			return err
-		}
-		maps.Copy(offsets, e.task.Offsets())
 	}
 	if w.c.ExactlyOnce {
 		if err := w.producer.Commit(member, offsets); err != nil {
@@ -95,6 +92,26 @@ func (w *Worker) commitAs(member broker.Member) error {
 		w.purge.purge()
 	}
 	return nil
+}
+
+// sendResults sends what is left of the tasks' output, and gathers how far they have come.
+func (w *Worker) sendResults(offsets map[kafka.Partition]kafka.Offset) error {
+	for _, e := range w.order {
+		if !e.task.Changed() {
+			continue
+		}
+		if err := e.task.Flush(); err != nil {
+			return err
+		}
+		if err := w.send(e); err != nil {
+			return err
+		}
+		maps.Copy(offsets, e.task.Offsets())
+	}
+	if w.c.ExactlyOnce {
+		return nil
+	}
+	return w.producer.Wait()
 }
 
 // forget tells the purger what the changelogs of window stores need not keep.
