@@ -32,7 +32,7 @@ import (
 // The coordinator refuses offsets of a generation that is over. Then nothing is lost: all of
 // it is done again, with what was processed meanwhile, when the next generation is known.
 func (w *Worker) commit() error {
-	member, ok := w.gate.enter()
+	member, ok := w.gate.enter(w.losses)
 	if !ok || member.Generation == w.refused && w.now.Sub(w.refusedAt) < w.c.Session {
 		w.retryAt = w.now.Add(linger)
 		return nil

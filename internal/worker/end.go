@@ -39,8 +39,9 @@ func (w *Worker) letGo() {
 }
 
 // lost drops all tasks at once: they are somebody else's by now, so nothing of them may be
-// committed.
-func (w *Worker) lost() error {
+// committed. Losses is how often that was.
+func (w *Worker) lost(losses int) error {
+	w.losses = losses
 	if len(w.tasks) == 0 {
 		return nil
 	}
@@ -113,6 +114,9 @@ func (w *Worker) stop(cause error) error {
 func (w *Worker) lastCommit() error {
 	for deadline := w.c.Sched.Now().Add(stopTimeout); w.c.Sched.Now().Before(deadline); w.c.Sched.Wait(context.Background(), nil, linger) {
 		w.now = w.c.Sched.Now()
+		if w.gate.lost(w.losses) {
+			return nil // what is not committed is somebody else's
+		}
 		for _, e := range w.order {
 			if w.dirtySince.IsZero() && e.task.Changed() {
 				w.dirtySince = w.now

@@ -14,6 +14,7 @@ type gate struct {
 	mu     sync.Mutex
 	member broker.Member
 	open   bool
+	losses int // how often the membership was lost
 }
 
 // close holds commits back.
@@ -30,9 +31,27 @@ func (g *gate) release(m broker.Member) {
 	g.mu.Unlock()
 }
 
-// enter says as what member to commit, unless commits are held back.
-func (g *gate) enter() (m broker.Member, ok bool) {
+// lose notes that the membership was lost, and returns how often it was.
+func (g *gate) lose() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.member, g.open
+	g.open = false
+	g.losses++
+	return g.losses
+}
+
+// lost says whether the membership was lost since it had been so often.
+func (g *gate) lost(losses int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.losses != losses
+}
+
+// enter says as what member to commit, unless commits are held back, or the worker has not
+// dropped yet what it had when the membership was lost: the next membership must not commit
+// that.
+func (g *gate) enter(losses int) (m broker.Member, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.member, g.open && g.losses == losses
 }

@@ -220,7 +220,7 @@ func (n *Instance) running(id plan.TaskID) {
 
 // lost runs when the group has given our tasks away.
 func (n *Instance) lost(cause error) {
-	n.gate.close()
+	losses := n.gate.lose()
 	n.c.Log.Warn("lost the membership of the group; its tasks are dropped", "error", cause)
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -228,7 +228,7 @@ func (n *Instance) lost(cause error) {
 		p.closing, p.again = true, false
 	}
 	for _, w := range n.workers {
-		w.post(w.lost)
+		w.post(func() error { return w.lost(losses) })
 	}
 	n.assigned = false
 	n.settled()

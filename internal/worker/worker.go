@@ -48,6 +48,7 @@ type Worker struct {
 	flushAt    time.Time // when what was sent must leave; zero: nothing waits
 	unsent     bool
 	failures   int
+	losses     int // of the membership that this worker knows of
 	retryAt    time.Time
 	refused    int32 // the generation under which the last commit was refused
 	refusedAt  time.Time
