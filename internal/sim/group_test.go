@@ -151,9 +151,9 @@ func (g *group) check(m broker.Member, transaction bool) error {
 	case known == nil:
 		return sarama.ErrUnknownMemberId
 	case m.Generation != g.generation:
-		return sarama.ErrIllegalGeneration
+		return fmt.Errorf("%w: %w", broker.ErrStaleGeneration, sarama.ErrIllegalGeneration)
 	case g.state == completing && !transaction:
-		return sarama.ErrRebalanceInProgress
+		return fmt.Errorf("%w: %w", broker.ErrStaleGeneration, sarama.ErrRebalanceInProgress)
 	}
 	known.heard = g.w.now
 	return nil
@@ -181,6 +181,9 @@ func (m *membership) Rejoin(string) {
 	default:
 	}
 }
+
+// Hurry does nothing: here heartbeats are as frequent as the seed wants.
+func (m *membership) Hurry() {}
 
 var errJoinAgain = errors.New("join again")
 
@@ -244,6 +247,7 @@ func (m *membership) join(ctx context.Context) error {
 	if g.find(m.id) != self {
 		return m.refused(sarama.ErrUnknownMemberId)
 	}
+	m.c.Joined()
 	return m.sync(ctx, self, g.generation)
 }
 

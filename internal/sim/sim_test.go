@@ -50,6 +50,7 @@ func newWorld(seed uint64) *world {
 	w.plan = plans()[w.topology]
 	w.exactlyOnce = r.IntN(4) > 0
 	w.workers = 1 + r.IntN(2)
+	w.standbys = r.IntN(2)
 	w.cache = r.IntN(2) * (50 + r.IntN(1000))
 	w.uncommitted = pick(r, 500, 2000, 1<<20)
 	w.commitInterval = pick(r, 20*time.Millisecond, 100*time.Millisecond, time.Second)

@@ -29,7 +29,7 @@ type world struct {
 	topology                    *program
 	plan                        *plan.Plan
 	exactlyOnce                 bool
-	workers                     int
+	workers, standbys           int
 	cache                       int
 	uncommitted                 int
 	commitInterval, idle, purge time.Duration

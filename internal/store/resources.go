@@ -127,3 +127,6 @@ func (r *Resources) options(writeBuffer int) *opt.Options {
 		MaxManifestFileSize:          1 << 62,
 	}
 }
+
+// Disk is where the stores' files are.
+func (r *Resources) Disk() Disk { return r.disk }

@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"maps"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/internal/sched"
 	"github.com/seed-df18afd4/streams/internal/store"
 )
 
@@ -26,7 +26,8 @@ type copies struct {
 	all      map[plan.TaskID]*taskCopy
 	life     context.Context // of follow
 	asking   bool            // for committed offsets
-	askAt    time.Time       // again
+	asks     sched.Crew
+	askAt    time.Time // again
 
 	wake   chan struct{}
 	mu     sync.Mutex
@@ -47,15 +48,15 @@ type copied struct {
 const committedInterval = time.Second
 
 // keptOn are the tasks whose state a former run left on the disk.
-func keptOn(dir string) map[plan.TaskID]bool {
+func keptOn(disk store.Disk, dir string) map[plan.TaskID]bool {
 	kept := map[plan.TaskID]bool{}
-	found, err := os.ReadDir(dir)
+	names, err := disk.ReadDir(dir)
 	if err != nil {
 		return kept // there is none
 	}
-	for _, f := range found {
+	for _, name := range names {
 		var id plan.TaskID
-		if id.UnmarshalText([]byte(f.Name())) == nil {
+		if id.UnmarshalText([]byte(name)) == nil {
 			kept[id] = true
 		}
 	}
@@ -177,6 +178,7 @@ func (s *copies) close() {
 		s.end(t)
 	}
 	s.fetcher.Close()
+	s.asks.Wait(s.c.Sched)
 }
 
 // settle commits what was restored, and looks how far behind the copies are.
@@ -225,7 +227,7 @@ func (s *copies) ask(ctx context.Context) {
 		return
 	}
 	s.asking, s.askAt = true, now.Add(committedInterval)
-	s.c.Sched.Go(func() {
+	s.asks.Go(s.c.Sched, func() {
 		committed, err := s.c.Client.Committed(ctx, s.c.App, ps)
 		if err != nil && ctx.Err() == nil {
 			s.c.Log.Warn("how far source topics are processed is not known", "error", err)

@@ -45,7 +45,7 @@ type place struct {
 
 // NewInstance makes an instance; Run starts it.
 func NewInstance(c Config, l *Layout) *Instance {
-	return &Instance{c: c, layout: l, tasks: map[plan.TaskID]*place{}, kept: keptOn(c.StateDir)}
+	return &Instance{c: c, layout: l, tasks: map[plan.TaskID]*place{}, kept: keptOn(c.Resources.Disk(), c.StateDir)}
 }
 
 // Run is a member of the group until ctx ends, and works on the tasks that it is given.
