@@ -107,16 +107,44 @@ func TestProducerOutlivesItsOwnTransactionTimeout(t *testing.T) {
 func TestAfterAFailedCommitNothingIsSentBeforeAbort(t *testing.T) {
 	each(t, func(t *testing.T, c *Client) {
 		to, id := kafka.Partition{Topic: createTopic(t, c, 1, nil)}, kafkatest.Topic(t)
-		p := newProducer(t, c, ProducerOptions{TransactionalID: id})
+		p := newProducer(t, c, ProducerOptions{TransactionalID: id, TransactionTimeout: 100 * time.Millisecond})
 		add(t, p, to, "lost", 2)
-		stranger := Member{Group: id, ID: "nobody", Generation: 7}
-		failed := p.Commit(stranger, map[kafka.Partition]kafka.Offset{to: {At: 9}})
-		require.True(t, Fenced(failed), "%v", failed)
-		require.ErrorContains(t, failed, to.String())
+		require.NoError(t, p.Wait())
+		eventually(t, "the transaction timed out", func() bool {
+			ends, err := c.ListOffsets(t.Context(), []kafka.Partition{to}, Latest, true)
+			return err == nil && ends[to] == 3
+		})
+		failed := p.Commit(Member{}, nil)
+		require.Error(t, failed)
 		require.Equal(t, failed, p.Commit(Member{}, nil), "its records must not be committed without its offsets")
 		require.NoError(t, p.Abort())
 		require.NoError(t, p.Commit(Member{}, nil))
 		require.Empty(t, readAll(t, c, to, true))
+	})
+}
+
+// A commit as a member that the group does not know, or of another generation, fails; the
+// transaction goes on, and may be committed as another or be dropped.
+func TestAfterAStaleGenerationTheTransactionGoesOn(t *testing.T) {
+	each(t, func(t *testing.T, c *Client) {
+		to, id := kafka.Partition{Topic: createTopic(t, c, 1, nil)}, kafkatest.Topic(t)
+		p := newProducer(t, c, ProducerOptions{TransactionalID: id})
+		stranger := Member{Group: id, ID: "nobody", Generation: 7}
+		add(t, p, to, "lost", 2)
+		failed := p.Commit(stranger, map[kafka.Partition]kafka.Offset{to: {At: 9}})
+		require.ErrorIs(t, failed, ErrStaleGeneration)
+		require.ErrorContains(t, failed, to.String())
+		require.NoError(t, p.Abort())
+		require.NoError(t, p.Commit(Member{}, nil))
+
+		add(t, p, to, "v", 1)
+		require.ErrorIs(t, p.Commit(stranger, map[kafka.Partition]kafka.Offset{to: {At: 9}}), ErrStaleGeneration)
+		nobody := Member{Group: id, Generation: -1} // as of a group without members
+		require.NoError(t, p.Commit(nobody, map[kafka.Partition]kafka.Offset{to: {At: 9}}))
+		require.Equal(t, values("v", 1), readAll(t, c, to, true))
+		at, err := c.Committed(t.Context(), id, []kafka.Partition{to})
+		require.NoError(t, err)
+		require.EqualValues(t, 9, at[to].At)
 	})
 }
 
