@@ -3,6 +3,7 @@ package task
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"hash/fnv"
 	"maps"
 	"slices"
 
@@ -69,7 +70,7 @@ func (t *Task) Offsets() map[kafka.Partition]kafka.Offset {
 	m := make(map[kafka.Partition]kafka.Offset, len(t.inputs))
 	for i := range t.inputs {
 		if in := &t.inputs[i]; !in.gone && in.next >= 0 {
-			m[in.partition] = kafka.Offset{At: in.next, Metadata: encodeMetadata(metadata{in.time, clocks})}
+			m[in.partition] = kafka.Offset{At: in.next, Metadata: encodeMetadata(metadata{in.time, in.topic, clocks})}
 		}
 	}
 	return m
@@ -122,24 +123,53 @@ func (t *Task) Records() int64 { return t.records }
 func (t *Task) Dropped() map[plan.Drop]int64 { return t.ctx.Dropped() }
 
 // metadata is committed beside an offset, in Kafka Streams' format: base64 of a version,
-// the partition's time, and named times of operators.
+// the partition's time, and named times of operators. One of the names tells which topic it
+// was: an offset says nothing of another one of the same name.
 type metadata struct {
 	partition int64
+	topic     int64 // made of its id; 0: not known
 	clocks    map[string]int64
 }
+
+// topicName is the name under which the topic is kept. No operator has it.
+const topicName = "topic id"
+
+// TopicOf is the number that stands for a topic's id; 0 for "".
+func TopicOf(id string) int64 {
+	if id == "" {
+		return 0
+	}
+	h := fnv.New64a()
+	h.Write([]byte(id))
+	return int64(h.Sum64() | 1)
+}
+
+// CommittedOf is the topic that an offset was committed for, as TopicOf gives it; 0: nobody
+// has said.
+func CommittedOf(o kafka.Offset) int64 { return decodeMetadata(o.Metadata).topic }
 
 const metadataVersion = 2
 
 func encodeMetadata(m metadata) string {
 	b := []byte{metadataVersion}
 	b = binary.BigEndian.AppendUint64(b, uint64(m.partition))
-	if len(m.clocks) > 0 {
-		b = binary.BigEndian.AppendUint32(b, uint32(len(m.clocks)))
+	n := len(m.clocks)
+	if m.topic != 0 {
+		n++
 	}
-	for _, k := range slices.Sorted(maps.Keys(m.clocks)) {
+	if n > 0 {
+		b = binary.BigEndian.AppendUint32(b, uint32(n))
+	}
+	add := func(k string, v int64) {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(k)))
 		b = append(b, k...)
-		b = binary.BigEndian.AppendUint64(b, uint64(m.clocks[k]))
+		b = binary.BigEndian.AppendUint64(b, uint64(v))
+	}
+	for _, k := range slices.Sorted(maps.Keys(m.clocks)) {
+		add(k, m.clocks[k])
+	}
+	if m.topic != 0 {
+		add(topicName, m.topic)
 	}
 	return base64.StdEncoding.EncodeToString(b)
 }
@@ -162,7 +192,11 @@ func decodeMetadata(s string) metadata {
 		if uint64(len(b)) < 4+size+8 {
 			return m
 		}
-		m.clocks[string(b[4:4+size])] = int64(binary.BigEndian.Uint64(b[4+size:]))
+		if k, v := string(b[4:4+size]), int64(binary.BigEndian.Uint64(b[4+size:])); k == topicName {
+			m.topic = v
+		} else {
+			m.clocks[k] = v
+		}
 		b = b[4+size+8:]
 	}
 	return m

@@ -12,6 +12,7 @@ type input struct {
 	queue     []kafka.Batch
 	at        int   // the head: its index in queue[0]
 	next      int64 // the position to commit
+	topic     int64 // which it is, as TopicOf gives it
 	time      int64 // the greatest event time processed, -1 at first
 	end       int64 // of the partition, as far as it is known
 	known     bool  // something is known about the partition's end

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/seed-df18afd4/streams/internal/kafka"
 )
 
 // The bytes are those of Kafka Streams' TopicPartitionMetadata, so that either can take
@@ -33,6 +35,18 @@ func TestMetadataIsKafkaStreams(t *testing.T) {
 			require.Equal(t, v, back.clocks[k], k)
 		}
 	}
+}
+
+// The topic is one more name, which Kafka Streams passes over.
+func TestMetadataNamesTheTopic(t *testing.T) {
+	of := TopicOf("an id")
+	require.NotZero(t, of)
+	require.NotEqual(t, of, TopicOf("another id"))
+	require.Zero(t, TopicOf(""))
+	o := kafka.Offset{At: 7, Metadata: encodeMetadata(metadata{partition: 5, topic: of, clocks: map[string]int64{"a": 1}})}
+	require.Equal(t, of, CommittedOf(o))
+	require.Equal(t, map[string]int64{"a": 1}, decodeMetadata(o.Metadata).clocks)
+	require.Zero(t, CommittedOf(kafka.Offset{At: 7, Metadata: encodeMetadata(metadata{partition: 5})}))
 }
 
 // Version 1 had the time of the partition alone.

@@ -19,6 +19,7 @@ type Config struct {
 	ID         plan.TaskID
 	Plan       *plan.Subtopology
 	Inputs     []kafka.Partition // by input slot; an empty Topic: the topic has no such partition
+	TopicIDs   []string          // of the inputs; nil or "": not known
 	Stores     []*store.Store    // by store slot, restored
 	Globals    []*plan.GlobalRows
 	Partitions func(sink int) int32
@@ -87,6 +88,9 @@ func New(c Config) (*Task, error) {
 	clocks := map[string]int64{}
 	for i, p := range c.Positions {
 		t.inputs[i] = input{partition: c.Inputs[i], wired: t.ctx.Inputs[i], next: p.At, time: -1, idleSince: -1, gone: c.Inputs[i].Topic == ""}
+		if c.TopicIDs != nil {
+			t.inputs[i].topic = TopicOf(c.TopicIDs[i])
+		}
 		m := decodeMetadata(p.Metadata)
 		t.inputs[i].time = m.partition
 		t.ctx.StreamTime = max(t.ctx.StreamTime, m.partition)

@@ -24,6 +24,13 @@ type Layout struct {
 	IDs        map[string]string
 }
 
+// MissingTopicsError names topics that the cluster does not have.
+type MissingTopicsError struct{ Topics []string }
+
+func (e *MissingTopicsError) Error() string {
+	return fmt.Sprintf("the cluster has no topic %s: create it, or correct its name in the program; an application creates only its repartition and changelog topics", strings.Join(e.Topics, ", "))
+}
+
 // NewLayout looks the plan's topics up. It fails with every topic that is missing, and with
 // partitions of co-partitioned topics that differ.
 func NewLayout(ctx context.Context, c cluster.Cluster, app string, p *plan.Plan) (*Layout, error) {
@@ -96,7 +103,7 @@ func (l *Layout) missing() error {
 	if len(names) == 0 {
 		return nil
 	}
-	return fmt.Errorf("the cluster has no topic %s: create it, or correct its name in the program; an application creates only its repartition and changelog topics", strings.Join(names, ", "))
+	return &MissingTopicsError{names}
 }
 
 // sizeRepartitions counts the partitions of repartition topics: as wanted; topics that are
@@ -216,6 +223,15 @@ func (l *Layout) Inputs(id plan.TaskID) (ps []kafka.Partition) {
 		ps = append(ps, p)
 	}
 	return ps
+}
+
+// idsOf are the ids of partitions' topics.
+func (l *Layout) idsOf(ps []kafka.Partition) []string {
+	ids := make([]string, len(ps))
+	for i, p := range ps {
+		ids[i] = l.IDs[p.Topic]
+	}
+	return ids
 }
 
 // Changelog is the partition that holds the changes of a task's store: the task's own, of

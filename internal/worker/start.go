@@ -68,6 +68,7 @@ func (w *Worker) prepare(e *entry) ([]kafka.Offset, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.dropForeign(e, committed)
 	if stores := w.claim(e.ctx, e.id); stores != nil {
 		e.stores = stores
 	}
@@ -84,6 +85,18 @@ func (w *Worker) prepare(e *entry) ([]kafka.Offset, error) {
 		}
 	}
 	return w.positions(e, committed)
+}
+
+// dropForeign leaves out offsets that were committed for topics which are gone: others have
+// their names now.
+func (w *Worker) dropForeign(e *entry, committed map[kafka.Partition]kafka.Offset) {
+	for p, o := range committed {
+		is, was := task.TopicOf(e.layout.IDs[p.Topic]), task.CommittedOf(o)
+		if is != 0 && was != 0 && is != was {
+			w.log.Warn("a topic was deleted and made anew: its committed offset is not used, StartAt is", "topic", p.Topic, "partition", p.Index, "offset", o.At)
+			delete(committed, p)
+		}
+	}
 }
 
 // present leaves out the inputs that a task does not have.
@@ -241,7 +254,7 @@ func (w *Worker) begin(e *entry, positions []kafka.Offset) (err error) {
 		return e.layout.Partitions[sub.Sinks[sink].In(w.c.App)]
 	}
 	e.task, err = task.New(task.Config{
-		ID: e.id, Plan: sub, Inputs: e.inputs, Stores: e.stores, Globals: w.globals, Partitions: partitions, PartitionsOf: w.partitionsOf, Positions: positions,
+		ID: e.id, Plan: sub, Inputs: e.inputs, TopicIDs: e.layout.idsOf(e.inputs), Stores: e.stores, Globals: w.globals, Partitions: partitions, PartitionsOf: w.partitionsOf, Positions: positions,
 		Context: e.ctx, Wall: w.now.UnixMilli(), MaxIdle: w.c.MaxTaskIdle.Milliseconds(), CacheBytes: w.c.CacheBytes,
 		Release: func(slot int, b kafka.Batch) { e.subs[slot].Done(b) },
 		OnBad:   w.c.OnBad,

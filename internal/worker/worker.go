@@ -305,6 +305,9 @@ func (w *Worker) commitDue() bool {
 func (w *Worker) fetchOptions() broker.FetchOptions {
 	return broker.FetchOptions{ReadCommitted: w.c.ExactlyOnce, OnError: func(p kafka.Partition, _ int, at int64, err error) {
 		w.post(func() error {
+			if errors.Is(err, broker.ErrTopicRecreated) {
+				return fmt.Errorf("read %s at offset %d: %w", p, at, ErrTopicsChanged)
+			}
 			return fmt.Errorf("read %s at offset %d: %w; if the topic's retention deleted records before they were processed, or the topic was made anew, set the group's offsets with kafka-consumer-groups --reset-offsets", p, at, err)
 		})
 	}}
