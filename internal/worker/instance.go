@@ -120,7 +120,7 @@ func (n *Instance) Run(ctx context.Context) error {
 
 // makeWorkers makes the workers, all of them or none.
 func (n *Instance) makeWorkers(ctx context.Context) error {
-	starting := newStarter(n.c.Restores)
+	starting, beside := newStarter(n.c.Restores), newStarter(max(1, n.c.Restores/4))
 	for i := range n.c.Workers {
 		w, err := newWorker(ctx, n.c, n.layout, i, &n.gate, starting)
 		if err != nil {
@@ -129,6 +129,7 @@ func (n *Instance) makeWorkers(ctx context.Context) error {
 			}
 			return err
 		}
+		w.beside, w.busy = beside, n.busy
 		w.closed, w.running, w.claim, w.globals = n.closed, n.running, n.copies.claim, n.globals.rows
 		n.mu.Lock()
 		n.workers = append(n.workers, w)

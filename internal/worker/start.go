@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/seed-df18afd4/streams/internal/assign"
 	"github.com/seed-df18afd4/streams/internal/broker"
 	"github.com/seed-df18afd4/streams/internal/changelog"
 	"github.com/seed-df18afd4/streams/internal/cluster"
@@ -191,6 +192,12 @@ func (w *Worker) sourceStart(ctx context.Context, p kafka.Partition, from int64)
 
 // replay restores, and says in the log how far it is.
 func (w *Worker) replay(e *entry, all []changelog.Restore) error {
+	if long(all) && w.busy() {
+		if !w.c.Sched.Wait(e.ctx, w.beside, 0) {
+			return e.ctx.Err()
+		}
+		defer func() { w.beside <- struct{}{} }()
+	}
 	now := w.c.Sched.Now
 	begun, said := now(), now()
 	var last changelog.Progress
@@ -210,6 +217,15 @@ func (w *Worker) replay(e *entry, all []changelog.Restore) error {
 		w.log.Info("restored", "task", e.id.String(), "rows", last.Rows, "bytes", last.Bytes, "took", now().Sub(begun).Round(time.Millisecond))
 	}
 	return err
+}
+
+// long says whether a restore takes so long that tasks which run would feel it.
+func long(all []changelog.Restore) bool {
+	left := int64(0)
+	for _, r := range all {
+		left += max(0, r.To-r.From)
+	}
+	return left > assign.CaughtUp
 }
 
 var errNoOffset = errors.New("no offset is committed and the topic's StartAt is None: commit one with kafka-consumer-groups --reset-offsets, or set StartAt")

@@ -37,6 +37,18 @@ func (n *Instance) settled() {
 	}
 }
 
+// busy says whether any task processes.
+func (n *Instance) busy() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, p := range n.tasks {
+		if p.running {
+			return true
+		}
+	}
+	return false
+}
+
 // allRun says whether all tasks process, but for those that leave.
 func (n *Instance) allRun() bool {
 	for _, p := range n.tasks {

@@ -38,6 +38,8 @@ type Worker struct {
 	globals  []*plan.GlobalRows
 	named    map[string]int32 // partitions of topics that records named
 	starting starter          // a place for each task that may be restored at once
+	beside   starter          // a place for each while others run, which are to have most of the machine
+	busy     func() bool      // a task runs in the instance
 	purge    *purger
 	life     context.Context // of everything the worker began
 	end      context.CancelFunc
