@@ -55,6 +55,7 @@ type Client struct {
 	turn    int              // of the next address to try
 	leaders map[string]*link // by address, for questions to a partition's leader
 	groups  map[string]*link // by group, to its coordinator
+	limits  map[string]int   // bytes of a batch, by topic, where it was learnt that they are fewer
 }
 
 // Dial connects to the cluster. It fails within about five seconds when no broker
@@ -73,6 +74,7 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 		turn:    rand.IntN(len(o.Brokers)), // not every client begins at the same broker
 		leaders: map[string]*link{},
 		groups:  map[string]*link{},
+		limits:  map[string]int{},
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)

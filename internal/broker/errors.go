@@ -41,6 +41,50 @@ func stale(err error) error {
 	return err
 }
 
+// RefusedError says that a broker will not take a record, now or later: one of a batch, or
+// any at all for the partition.
+type RefusedError struct {
+	Partition kafka.Partition
+	Err       error
+}
+
+func (e *RefusedError) Error() string { return e.Err.Error() }
+
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// Refused says for which partition a record was refused that will be refused again. It is
+// false for errors that have other reasons.
+func Refused(err error) (at kafka.Partition, ok bool) {
+	var large *RecordTooLargeError
+	var refused *RefusedError
+	switch {
+	case errors.As(err, &large):
+		return large.Partition, true
+	case errors.As(err, &refused):
+		return refused.Partition, true
+	}
+	return at, false
+}
+
+// isRefusal reports an answer that is about the records, or who writes them, and not about
+// the broker.
+func isRefusal(code sarama.KError) bool {
+	switch code {
+	case sarama.ErrMessageSizeTooLarge, sarama.ErrInvalidTimestamp, sarama.ErrInvalidRecord, sarama.ErrInvalidTopic,
+		sarama.ErrPolicyViolation, sarama.ErrTopicAuthorizationFailed:
+		return true
+	}
+	return false
+}
+
+// refusal marks what a broker answered about a partition, if it is one.
+func refusal(at kafka.Partition, code sarama.KError, err error) error {
+	if isRefusal(code) {
+		return &RefusedError{at, err}
+	}
+	return err
+}
+
 // errReplaced marks what Abort learnt: a newer producer has this transactional id.
 var errReplaced = errors.New("another producer took this transactional id over")
 
@@ -126,6 +170,7 @@ func isResendable(code sarama.KError) bool {
 // hints are what to do about a broker's refusal.
 var hints = map[sarama.KError]string{
 	sarama.ErrMessageSizeTooLarge:                "raise max.message.bytes of the topic",
+	sarama.ErrInvalidRecord:                      "a compacted topic takes no record without a key",
 	sarama.ErrInvalidTimestamp:                   "the record's time is too far from the broker's clock: set message.timestamp.after.max.ms and message.timestamp.before.max.ms of the topic",
 	sarama.ErrTopicAuthorizationFailed:           "allow this user to read, write and describe the topic",
 	sarama.ErrGroupAuthorizationFailed:           "allow this user to read the group",

@@ -48,7 +48,6 @@ type Producer struct {
 	c       *Client
 	o       ProducerOptions
 	codec   sarama.CompressionCodec
-	limit   int // bytes of a batch
 	pool    batchPool
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
@@ -84,6 +83,7 @@ type Target struct {
 	open   *batch // being filled
 	next   int32  // sequence of the next batch
 	joined bool   // part of the transaction
+	limit  int    // bytes of a batch
 
 	// Under the producer's lock.
 	queue    []*batch // sealed, oldest first; the first sent of them are on the wire, or done
@@ -101,7 +101,6 @@ func (c *Client) NewProducer(ctx context.Context, o ProducerOptions) (*Producer,
 	o.setDefaults()
 	p := &Producer{
 		c: c, o: o,
-		limit:   c.cfg.Producer.MaxMessageBytes,
 		stopped: make(chan struct{}),
 		id:      -1, epoch: -1,
 		byName: map[kafka.Partition]*Target{},
@@ -128,7 +127,7 @@ func (p *Producer) Target(partition kafka.Partition) *Target {
 	defer p.mu.Unlock()
 	t := p.byName[partition]
 	if t == nil {
-		t = &Target{p: p, partition: partition, acked: -1}
+		t = &Target{p: p, partition: partition, acked: -1, limit: p.c.batchLimit(partition.Topic)}
 		p.byName[partition] = t
 		p.targets = append(p.targets, t)
 	}
@@ -148,16 +147,13 @@ func (t *Target) Acked() int64 {
 // and hs must stay as they are until Wait or Commit has returned nil, or Abort or Close
 // has returned.
 //
-// An error that is not a *RecordTooLargeError may be about an earlier record.
+// An error that Fits does not give may be about an earlier record.
 func (p *Producer) Add(t *Target, key, value []byte, hs []kafka.Header, ms int64) error {
-	size := encodedSize(key, value, hs)
-	if size+batchOverhead > p.limit {
-		return &RecordTooLargeError{t.partition, size, p.limit - batchOverhead}
+	size, err := t.measure(key, value, hs, ms)
+	if err != nil {
+		return err
 	}
-	if ms < 0 || ms > latestTime {
-		return fmt.Errorf("broker: a record for %v has the time %d ms, which Kafka cannot keep: want 0 to %d (1970 to 2262)", t.partition, ms, latestTime)
-	}
-	if t.open != nil && t.open.size+size > p.limit {
+	if t.open != nil && t.open.size+size > t.limit {
 		if err := p.Flush(); err != nil {
 			return err
 		}
@@ -170,6 +166,27 @@ func (p *Producer) Add(t *Target, key, value []byte, hs []kafka.Header, ms int64
 		return p.Flush()
 	}
 	return nil
+}
+
+// Fits says why Add will not take a record. What it lets pass a broker may still refuse.
+func (t *Target) Fits(key, value []byte, hs []kafka.Header, ms int64) error {
+	_, err := t.measure(key, value, hs, ms)
+	return err
+}
+
+// measure is the most bytes that a record takes, or why it cannot be written.
+func (t *Target) measure(key, value []byte, hs []kafka.Header, ms int64) (size int, err error) {
+	size = encodedSize(key, value, hs)
+	if size+batchOverhead > t.limit {
+		// What a topic takes is counted after compression.
+		if most := t.p.c.cfg.Producer.MaxMessageBytes; t.p.codec == sarama.CompressionNone || size+batchOverhead > most {
+			return size, &RecordTooLargeError{t.partition, size, t.limit - batchOverhead}
+		}
+	}
+	if ms < 0 || ms > latestTime {
+		return size, &RefusedError{t.partition, fmt.Errorf("broker: a record for %v has the time %d ms, which Kafka cannot keep: want 0 to %d (1970 to 2262)", t.partition, ms, latestTime)}
+	}
+	return size, nil
 }
 
 // Flush sends what is buffered. It does not wait for the acknowledgements, but for room:

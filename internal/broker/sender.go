@@ -208,6 +208,7 @@ func (p *Producer) settle(f flight, answer *sarama.ProduceResponseBlock, cause e
 		if answer.ErrorMessage != nil {
 			p.err = fmt.Errorf("%w (%s)", p.err, *answer.ErrorMessage)
 		}
+		p.err = refusal(t.partition, code, p.err)
 	}
 }
 

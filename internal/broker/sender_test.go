@@ -127,7 +127,7 @@ func (n *modelNetwork) arrive(r *modelRequest) {
 func offline(t *testing.T) *Producer {
 	c := &Client{cfg: configure(Options{}), log: discard}
 	c.ctx = t.Context()
-	p := &Producer{c: c, ctx: c.ctx, limit: 1 << 20, byName: map[kafka.Partition]*Target{}}
+	p := &Producer{c: c, ctx: c.ctx, byName: map[kafka.Partition]*Target{}}
 	p.o.setDefaults()
 	p.wake = sync.NewCond(&p.mu)
 	return p

@@ -103,7 +103,10 @@ func (p *Producer) join() error {
 		return sarama.ErrNoError, nil
 	})
 	if err != nil {
-		return fmt.Errorf("broker: add partitions to the transaction of %q: %w", p.o.TransactionalID, about(at, err))
+		err = fmt.Errorf("broker: add partitions to the transaction of %q: %w", p.o.TransactionalID, about(at, err))
+		var code sarama.KError
+		errors.As(err, &code)
+		return refusal(at, code, err)
 	}
 	for _, t := range joining {
 		t.joined = true
@@ -282,7 +285,7 @@ func (p *Producer) stop() {
 			p.pool.put(b)
 		}
 		clear(t.queue)
-		t.open, t.joined = nil, false
+		t.open, t.joined, t.limit = nil, false, p.c.batchLimit(t.partition.Topic)
 		t.queue, t.sent, t.heard, t.last = t.queue[:0], 0, time.Time{}, nil
 	}
 	p.buffered, p.held = 0, 0

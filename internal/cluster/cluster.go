@@ -19,6 +19,7 @@ type Cluster interface {
 
 	ListOffsets(ctx context.Context, ps []kafka.Partition, at int64, readCommitted bool) (map[kafka.Partition]int64, error)
 	Committed(ctx context.Context, group string, ps []kafka.Partition) (map[kafka.Partition]kafka.Offset, error)
+	LearnLimit(ctx context.Context, refusal error) bool
 	CommitOffsets(m broker.Member, offsets map[kafka.Partition]kafka.Offset) error
 
 	NewFetcher(o broker.FetchOptions) Fetcher
@@ -53,6 +54,7 @@ type Producer interface {
 // Target is one partition that is being written.
 type Target interface {
 	Acked() int64
+	Fits(key, value []byte, hs []kafka.Header, ms int64) error
 }
 
 // Group is one member of a group.
