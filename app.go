@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,8 +68,12 @@ func New(t *topology.Topology, c Config) (*App, error) {
 		return nil, fmt.Errorf("streams: %w", err)
 	}
 	defer client.Close()
-	if _, err := worker.NewLayout(ctx, cluster.Of(client), c.ApplicationID, a.plan); err != nil {
+	layout, err := worker.NewLayout(ctx, cluster.Of(client), c.ApplicationID, a.plan, c.others()...)
+	if err != nil {
 		return nil, fmt.Errorf("streams: application %s: %w", c.ApplicationID, err)
+	}
+	if slices.Contains(layout.Sources(), c.DeadLetterTopic) {
+		return nil, fmt.Errorf("streams: application %s: DeadLetterTopic is %q, which the topology reads: a record that stays bad would come again for ever; name another topic", c.ApplicationID, c.DeadLetterTopic)
 	}
 	return a, nil
 }
@@ -140,7 +145,7 @@ func (a *App) run(ctx context.Context) error {
 	}
 	defer client.Close()
 	a.moveTo(Joining)
-	layout, err := worker.NewLayout(ctx, cluster.Of(client), a.c.ApplicationID, a.plan)
+	layout, err := worker.NewLayout(ctx, cluster.Of(client), a.c.ApplicationID, a.plan, a.c.others()...)
 	if err != nil {
 		return err
 	}
@@ -159,7 +164,7 @@ func (a *App) run(ctx context.Context) error {
 		Rack: a.c.Rack, Standbys: a.c.StandbyReplicas, MaxStall: a.c.MaxStall, Former: former, OnMember: remember,
 		Fingerprint: a.plan.Fingerprint(), Resources: store.NewResources(store.ResourceLimits{Logger: a.c.Logger}),
 		Restores: 2 * runtime.GOMAXPROCS(0), Client: cluster.Of(client), Sched: sched.Real, Log: a.c.Logger,
-		OnBad: a.onBad, Ready: func() { a.once.Do(func() { close(a.ready) }) },
+		OnBad: a.onBad, DeadLetters: a.c.DeadLetterTopic, Ready: func() { a.once.Do(func() { close(a.ready) }) },
 		OnState: func(s worker.State) { a.moveTo(ofWorker[s]) }, OnRebalance: a.rebalanced, Paused: a.paused.Load,
 	}, layout)
 	a.mu.Lock()
@@ -186,13 +191,13 @@ func (a *App) present(ctx context.Context, client *broker.Client, l *worker.Layo
 }
 
 // onBad asks the program about a bad record.
-func (a *App) onBad(e *task.Error) (skip bool, err error) {
+func (a *App) onBad(e *task.Error) task.Verdict {
 	b := badRecord(e)
-	if a.c.OnBadRecord(*b) != Skip {
-		return false, nil
+	verdict := task.Verdict(a.c.OnBadRecord(*b))
+	if verdict != task.Fail {
+		a.c.Logger.Warn("a bad record", "decision", verdict.String(), "task", b.Task, "topic", b.Topic, "partition", b.Partition, "offset", b.Offset, "node", b.Node, "attempt", b.Attempt, "error", b.Err)
 	}
-	a.c.Logger.Warn("skipped a bad record", "task", b.Task, "topic", b.Topic, "partition", b.Partition, "offset", b.Offset, "node", b.Node, "error", b.Err)
-	return true, nil
+	return verdict
 }
 
 // Ready is closed when every task of this instance is restored and running, for the first

@@ -81,9 +81,14 @@ type Config struct {
 	// Compression of what is written: none, gzip, snappy, lz4 or zstd. None by default.
 	Compression string
 
-	// OnBadRecord decides about a record that could not be decoded or processed. What the
-	// record did before it failed is undone. Fail by default.
+	// OnBadRecord decides about a record that could not be decoded or processed, or of which
+	// Kafka refuses what came of it: too large, or for a topic that is not there or not
+	// allowed. What the record did before it failed is undone. It runs on the goroutine of
+	// the record's task, several at once. Fail by default.
 	OnBadRecord func(BadRecord) Decision
+	// DeadLetterTopic is where the decision DeadLetter sends records. It must exist. None by
+	// default: then DeadLetter fails.
+	DeadLetterTopic string
 
 	// Logger says what happens to the instance, not to records. Silent by default.
 	Logger *slog.Logger
@@ -172,6 +177,14 @@ func (c Config) withDefaults() (Config, error) {
 		return c, fmt.Errorf("streams: config: %w", errors.Join(errs...))
 	}
 	return c, nil
+}
+
+// others are topics that must exist though the topology does not name them.
+func (c Config) others() []string {
+	if c.DeadLetterTopic == "" {
+		return nil
+	}
+	return []string{c.DeadLetterTopic}
 }
 
 // def sets what is not set.

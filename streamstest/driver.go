@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/seed-df18afd4/streams"
 	"github.com/seed-df18afd4/streams/internal/embedded"
 	"github.com/seed-df18afd4/streams/internal/graph"
 	"github.com/seed-df18afd4/streams/internal/kafka"
@@ -40,6 +41,13 @@ type Options struct {
 	// CacheBytes of the record cache: updates of tables wait in it for the next commit. 0 by
 	// default: they are sent at once.
 	CacheBytes int
+
+	// OnBadRecord decides about a record that could not be decoded or processed, as
+	// [streams.Config]'s does. By default, and where it says Fail, the test fails. A record
+	// to be tried again waits for [Driver.Advance].
+	OnBadRecord func(streams.BadRecord) streams.Decision
+	// DeadLetterTopic is where the decision DeadLetter sends records. None by default.
+	DeadLetterTopic string
 }
 
 // T is what a driver needs of a test, which fails where the program does. A *testing.T is
@@ -222,7 +230,7 @@ func (d *Driver) start(run *running) {
 		PartitionsOf: func(string) (int32, error) { return int32(d.o.Partitions), nil },
 		Context:      d.ctx, Wall: d.wall, CacheBytes: d.o.CacheBytes,
 		Release: func(int, kafka.Batch) {},
-		OnBad:   func(*task.Error) (bool, error) { return false, nil },
+		OnBad:   d.onBad, DeadLetters: d.o.DeadLetterTopic,
 	})
 	if err != nil {
 		d.t.Fatalf("streamstest: %v", err)
@@ -230,6 +238,19 @@ func (d *Driver) start(run *running) {
 	for slot := range run.inputs {
 		run.Add(slot, kafka.Batch{}) // nothing more is at the broker
 	}
+}
+
+func (d *Driver) onBad(e *task.Error) task.Verdict {
+	if d.o.OnBadRecord == nil {
+		return task.Fail
+	}
+	r := topology.Record[[]byte, []byte]{
+		Key: e.Record.Key, Value: e.Record.Value, Time: time.UnixMilli(e.Record.Time).UTC(), Headers: e.Record.Headers, NoKey: e.Record.Key == nil,
+	}
+	return task.Verdict(d.o.OnBadRecord(streams.BadRecord{
+		Task: e.Task.String(), Topic: e.Partition.Topic, Partition: e.Partition.Index, Offset: e.Offset, Record: r,
+		Node: e.Node, Attempt: e.Attempt, Err: e.Err,
+	}))
 }
 
 func (d *Driver) topic(name string) *topic {
@@ -377,9 +398,9 @@ func (d *Driver) run(run *running) {
 // take keeps what a task sent until it commits.
 func (d *Driver) take(run *running) {
 	for _, o := range run.Output() {
-		r := record{topic: run.sub.Sinks[o.Sink].In(app), partition: o.Partition}
-		if o.Topic != "" {
-			r.topic = o.Topic
+		r := record{topic: o.Topic, partition: o.Partition}
+		if r.topic == "" {
+			r.topic = run.sub.Sinks[o.Sink].In(app)
 		}
 		r.Record = kafka.Record{Key: bytes.Clone(o.Key), Value: bytes.Clone(o.Value), Headers: o.Headers, Time: o.Time}
 		run.sent = append(run.sent, r)

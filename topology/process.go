@@ -134,9 +134,11 @@ func (c *Context[K2, V2]) Emit(r Record[K2, V2]) error {
 		r.Key, c.out.NoKey = c.key, c.in.NoKey
 	}
 	c.out.NoKey = c.null(r.Key, &c.out)
-	err := c.next(r.Key, r.Value, &c.out)
+	if err := c.next(r.Key, r.Value, &c.out); err != nil {
+		return err // of a later step, which is the one to be named
+	}
 	c.task.Node = c.node
-	return err
+	return nil
 }
 
 // Source is where the record being processed came from; ok is false in a schedule.

@@ -55,7 +55,7 @@ func describe(m *sarama.MetadataResponse) (map[string]Topic, error) {
 		case sarama.ErrNoError, sarama.ErrLeaderNotAvailable:
 			found[t.Name] = Topic{Partitions: int32(len(t.Partitions)), ID: topicID(t.Uuid)}
 		default:
-			return nil, fmt.Errorf("broker: describe topic %q: %w", t.Name, explain(t.Err))
+			return nil, refusal(kafka.Partition{Topic: t.Name}, t.Err, fmt.Errorf("broker: describe topic %q: %w", t.Name, explain(t.Err)))
 		}
 	}
 	return found, nil

@@ -51,6 +51,11 @@ func (w *writer[K, V]) send(k K, v V, has bool, m *plan.Meta) (err error) {
 	if out.Partition, err = w.partition(k, v, out.Key); err != nil {
 		return err
 	}
+	if out.Unusual() && w.c.Fits != nil {
+		if err = w.c.Fits(out); err != nil {
+			return err
+		}
+	}
 	w.c.Out.Send(out)
 	return nil
 }

@@ -14,6 +14,14 @@ type Meta struct {
 	NoKey   bool // the key is null
 }
 
+// UnansweredError says that the cluster could not be asked about what a record needs. That
+// is no fault of the record.
+type UnansweredError struct{ Err error }
+
+func (e *UnansweredError) Error() string { return e.Err.Error() }
+
+func (e *UnansweredError) Unwrap() error { return e.Err }
+
 // Input is a wired source.
 type Input struct {
 	// Time is the event time of a record, given the greatest so far of its partition (-1
@@ -51,6 +59,7 @@ type Context struct {
 	Cache        *Cache                            // nil: every change is sent at once
 	Partitions   func(sink int) int32              // how many partitions the topic of an output slot has
 	PartitionsOf func(topic string) (int32, error) // the same for a topic that a record names; it may ask the cluster
+	Fits         func(Out) error                   // why Kafka will not take an unusual record; nil: it takes all
 	Inputs       []Input                           // by slot; filled by Wire
 	Topics       []string                          // by input slot: the topics' names in Kafka
 	Out          Output                            // what the nodes sent

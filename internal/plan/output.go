@@ -15,6 +15,13 @@ type Out struct {
 	Time       int64
 }
 
+// Unusual says whether a record's size or time may be such that Kafka refuses it: only then
+// it is worth asking.
+func (o *Out) Unusual() bool {
+	const size, time = 16 << 10, 1 << 42 // ms: the year 2109
+	return len(o.Key)+len(o.Value) > size || uint64(o.Time) > time
+}
+
 // Output collects what the nodes of a task send, in order. Keys and values lie in blocks
 // that are used again after Reset, so that sending allocates nothing in the steady state.
 type Output struct {

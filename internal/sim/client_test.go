@@ -286,3 +286,6 @@ func (s *subscription) fetch() {
 	s.position, s.told = b.Next, b.End
 	s.deliver(b)
 }
+
+// LearnLimit has nothing to learn: no record is large here.
+func (c *client) LearnLimit(context.Context, error) bool { return false }

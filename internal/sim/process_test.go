@@ -72,7 +72,7 @@ func (p *process) run(ctx context.Context) error {
 		CommitInterval: w.commitInterval, MaxTaskIdle: w.idle, CacheBytes: w.cache, MaxUncommitted: w.uncommitted, PurgeInterval: w.purge,
 		Session: 10 * time.Second, Heartbeat: 3 * time.Second, Compression: "none", Fingerprint: "one",
 		Restores: 2, Resources: p.res, Client: p.client, Sched: p, Log: p.log(),
-		OnBad: func(*task.Error) (bool, error) { return false, nil }, Ready: func() {},
+		OnBad: func(*task.Error) task.Verdict { return task.Fail }, Ready: func() {},
 		Standbys: w.standbys, MaxStall: time.Hour, Paused: func() bool { return false },
 		OnState: func(worker.State) {}, OnRebalance: func(worker.Rebalance) {}, OnMember: func(string) {},
 	}, layout).Run(ctx)

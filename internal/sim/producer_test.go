@@ -44,6 +44,9 @@ type target struct {
 
 func (t *target) Acked() int64 { return t.acked }
 
+// Fits is true: no record is large here.
+func (t *target) Fits(_, _ []byte, _ []kafka.Header, _ int64) error { return nil }
+
 var errProducer = errors.New("sim: the producer was closed")
 
 func (c *client) newProducer(o broker.ProducerOptions) (*producer, error) {

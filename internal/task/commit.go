@@ -113,8 +113,15 @@ func (t *Task) Close() []error {
 	return t.ctx.Close()
 }
 
-// NextWall is when the next wall-clock schedule is due, -1 without any.
-func (t *Task) NextWall() int64 { return t.ctx.NextWall() }
+// NextWall is when the next wall-clock schedule is due, or a record is to be tried again;
+// -1 without any.
+func (t *Task) NextWall() int64 {
+	next := t.ctx.NextWall()
+	if t.retry.attempts > 0 && (next < 0 || t.retry.at < next) {
+		return t.retry.at
+	}
+	return next
+}
 
 // Records is how many records the task has processed.
 func (t *Task) Records() int64 { return t.records }

@@ -39,8 +39,12 @@ type rig struct {
 	offsets map[kafka.Partition]kafka.Offset
 	wall    int64
 	maxIdle int64
-	cache   int  // bytes
-	skip    bool // what OnBad says
+	cache   int                            // bytes
+	skip    bool                           // what OnBad says
+	decide  func(*task.Error) task.Verdict // instead
+	letters string                         // the topic of dead letters
+	refused *task.Refusal
+	fits    func(plan.Out) error
 	bad     []*task.Error
 	given   int // batches that the task was given, and gave back
 	back    int
@@ -94,16 +98,25 @@ func (r *rig) open() (err error) {
 	}
 	r.Task, err = task.New(task.Config{
 		ID: plan.TaskID{Subtopology: r.plan.ID}, Plan: r.plan, Inputs: inputs, Stores: r.stores,
-		Partitions: func(int) int32 { return 1 },
+		Partitions:   func(int) int32 { return 1 },
+		PartitionsOf: func(string) (int32, error) { return 1, nil },
+		DeadLetters:  r.letters, Refused: r.refused, Fits: r.fits,
 		Positions:  positions,
 		Context:    context.Background(),
 		Wall:       r.wall,
 		MaxIdle:    r.maxIdle,
 		CacheBytes: r.cache,
 		Release:    func(int, kafka.Batch) { r.back++ },
-		OnBad: func(e *task.Error) (bool, error) {
-			r.bad = append(r.bad, e)
-			return r.skip, nil
+		OnBad: func(e *task.Error) task.Verdict {
+			copied := *e // what follows may say more
+			r.bad = append(r.bad, &copied)
+			if r.decide != nil {
+				return r.decide(e)
+			}
+			if r.skip {
+				return task.Skip
+			}
+			return task.Fail
 		},
 	})
 	return err
@@ -183,7 +196,10 @@ func (r *rig) advance(d time.Duration) {
 // sent is what the task sent since the last time: "topic key=value@time".
 func (r *rig) sent() (out []string) {
 	for _, o := range r.Output() {
-		topic := r.plan.Sinks[o.Sink].Name
+		topic := o.Topic
+		if topic == "" {
+			topic = r.plan.Sinks[o.Sink].Name
+		}
 		out = append(out, fmt.Sprintf("%s %s=%s@%d", topic, bytes(o.Key), bytes(o.Value), o.Time))
 	}
 	r.Taken()

@@ -6,7 +6,6 @@ package task
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/seed-df18afd4/streams/internal/kafka"
@@ -33,9 +32,15 @@ type Config struct {
 
 	// Release gives a batch back when its records are processed.
 	Release func(input int, b kafka.Batch)
-	// OnBad decides about a record that could not be processed, whose effects are undone:
-	// true leaves it out, an error stops the task.
-	OnBad func(*Error) (skip bool, err error)
+	// OnBad decides about a record that could not be processed, whose effects are undone.
+	OnBad func(*Error) Verdict
+	// DeadLetters is the topic that dead letters go to; "": there is none.
+	DeadLetters string
+	// Refused is a record that was processed before, and Kafka refused what came of it. Nil:
+	// there is none.
+	Refused *Refusal
+	// Fits says why Kafka will not take a record of an unusual size or time. Nil: it takes all.
+	Fits func(plan.Out) error
 }
 
 // Task is one running task. It belongs to one goroutine at a time.
@@ -45,6 +50,8 @@ type Task struct {
 	inputs  []input
 	changed bool // something to commit
 	records int64
+	retry   retry
+	refused *Refusal
 }
 
 // Error says which record failed, and where.
@@ -54,6 +61,7 @@ type Error struct {
 	Offset    int64
 	Record    kafka.Record // as it was read
 	Node      string
+	Attempt   int // the first is 1
 	Err       error
 	Broken    bool // what was processed since the last commit is incomplete and must not be committed
 }
@@ -69,9 +77,9 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // New wires a task.
 func New(c Config) (*Task, error) {
-	t := &Task{c: c}
+	t := &Task{c: c, refused: c.Refused}
 	t.ctx = &plan.Context{
-		Task: c.ID, Context: c.Context, Stores: c.Stores, Globals: c.Globals, Partitions: c.Partitions, PartitionsOf: c.PartitionsOf,
+		Task: c.ID, Context: c.Context, Stores: c.Stores, Globals: c.Globals, Partitions: c.Partitions, PartitionsOf: c.PartitionsOf, Fits: c.Fits,
 		StreamTime: -1, WallTime: c.Wall,
 	}
 	if c.CacheBytes > 0 {
@@ -154,6 +162,9 @@ func (t *Task) Run(wall int64, limit int) (n int, err error) {
 		if err := t.bad(err); err != nil {
 			return n, err
 		}
+		if t.retry.attempts == 0 {
+			n++
+		}
 	}
 	return n, nil
 }
@@ -200,7 +211,7 @@ func (t *Task) schedules() (called bool, err error) {
 
 // step processes the next record, if one may be processed now.
 func (t *Task) step() (bool, error) {
-	slot := t.choose()
+	slot := t.pick()
 	if slot < 0 {
 		return false, nil
 	}
@@ -209,6 +220,9 @@ func (t *Task) step() (bool, error) {
 	ctx := t.ctx
 	ctx.Record.Input, ctx.Record.Offset = slot, r.Offset
 	ctx.Mark()
+	if t.refused != nil && t.refused.Err != nil && t.refused.is(in.partition, r.Offset) {
+		return true, t.refused
+	}
 	if in.headTime > ctx.StreamTime {
 		ctx.StreamTime = in.headTime
 	}
@@ -225,41 +239,13 @@ func (t *Task) step() (bool, error) {
 	return true, nil
 }
 
-// bad asks what to do about the failure of the record, or schedule, in hand. Its effects
-// are undone first.
-func (t *Task) bad(cause error) error {
-	if e := (*Error)(nil); errors.As(cause, &e) {
-		return e // of a flush, which belongs to no record
-	}
-	ctx := t.ctx
-	ctx.Undo()
-	e := &Error{Task: t.c.ID, Node: t.c.Plan.Nodes[ctx.Node].String(), Err: cause}
-	slot := ctx.Record.Input
-	var corrupt *store.CorruptError
-	if slot < 0 || errors.As(cause, &corrupt) {
-		return e
-	}
-	in := &t.inputs[slot]
-	e.Partition, e.Offset, e.Record = in.partition, ctx.Record.Offset, *in.head()
-	skip, err := t.c.OnBad(e)
-	if err != nil {
-		return err
-	}
-	if !skip {
-		return e
-	}
-	ctx.Drop(plan.BadRecord)
-	t.taken(slot)
-	return nil
-}
-
 // taken moves an input past its head.
 func (t *Task) taken(slot int) {
 	in := &t.inputs[slot]
 	in.next = in.head().Offset + 1
 	in.headKnown = false
 	in.at++
-	t.changed = true
+	t.changed, t.retry.attempts = true, 0
 	t.records++
 	for len(in.queue) > 0 && in.at == len(in.queue[0].Records) {
 		in.next = in.queue[0].Next

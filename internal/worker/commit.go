@@ -11,7 +11,6 @@ import (
 	"github.com/seed-df18afd4/streams/internal/broker"
 	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/kafka"
-	"github.com/seed-df18afd4/streams/internal/store"
 	"github.com/seed-df18afd4/streams/internal/task"
 )
 
@@ -33,20 +32,21 @@ import (
 // it is done again, with what was processed meanwhile, when the next generation is known.
 func (w *Worker) commit() error {
 	member, ok := w.gate.enter(w.losses)
-	if !ok || member.Generation == w.refused && w.now.Sub(w.refusedAt) < w.c.Session {
+	if !ok || member.Generation == w.stale && w.now.Sub(w.staleAt) < w.c.Session {
 		w.retryAt = w.now.Add(linger)
 		return nil
 	}
 	err := w.commitAs(member)
-	if errors.Is(err, broker.ErrStaleGeneration) && member.Generation != w.refused {
+	if errors.Is(err, broker.ErrStaleGeneration) && member.Generation != w.stale {
 		w.log.Info("a commit waits for the group's next generation", "worker", w.index, "generation", member.Generation)
-		w.refused, w.refusedAt, w.retryAt = member.Generation, w.now, w.now.Add(linger)
+		w.stale, w.staleAt, w.retryAt = member.Generation, w.now, w.now.Add(linger)
 		return nil
 	}
 	if err != nil {
 		return w.failed(err)
 	}
 	w.dirtySince, w.unsent, w.failures = time.Time{}, false, 0
+	w.passed()
 	return nil
 }
 
@@ -153,7 +153,13 @@ func (w *Worker) failed(cause error) error {
 	if hopeless(cause) {
 		return cause
 	}
-	if w.failures++; w.failures > maxFailures {
+	refused, err := w.refused(cause)
+	if err != nil {
+		return err
+	}
+	if refused {
+		w.failures = 0 // the search ends
+	} else if w.failures++; w.failures > maxFailures {
 		return fmt.Errorf("worker %d gives up after %d commits that failed one after the other: %w", w.index, w.failures, cause)
 	}
 	w.log.Warn("commit failed; going back to what is committed", "worker", w.index, "failures", w.failures, "error", cause)
@@ -161,6 +167,10 @@ func (w *Worker) failed(cause error) error {
 		return fmt.Errorf("worker %d: begin anew: %w; after: %w", w.index, err, cause)
 	}
 	w.forgetWork()
+	if w.search != nil {
+		w.search.at = nil
+	}
+	clear(w.named) // a topic may be gone
 	for _, e := range slices.Clone(w.order) {
 		w.detach(e)
 		if e.leaving {
@@ -174,14 +184,14 @@ func (w *Worker) failed(cause error) error {
 }
 
 // forgetWork drops what waits to be committed.
-func (w *Worker) forgetWork() { w.dirtySince, w.unsent, w.owed = time.Time{}, false, nil }
+func (w *Worker) forgetWork() {
+	w.dirtySince, w.unsent, w.owed, w.records = time.Time{}, false, nil, 0
+}
 
 // hopeless says that doing it again would fail again.
 func hopeless(cause error) bool {
-	var large *broker.RecordTooLargeError
-	var corrupt *store.CorruptError
 	var bad *task.Error
-	return errors.As(cause, &large) || errors.As(cause, &bad) && !errors.As(cause, &corrupt)
+	return errors.As(cause, &bad) && !task.Recoverable(cause)
 }
 
 // renew makes the producer usable again, or replaces it.

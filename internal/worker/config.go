@@ -40,8 +40,9 @@ type Config struct {
 	Sched          sched.Sched
 	Log            *slog.Logger
 
-	OnBad func(*task.Error) (skip bool, err error)
-	Ready func() // all tasks of the instance run; called again after each rebalance
+	OnBad       func(*task.Error) task.Verdict
+	DeadLetters string // the topic of dead letters; "": there is none
+	Ready       func() // all tasks of the instance run; called again after each rebalance
 
 	// What happens to the instance. They are called with its lock held, and must return at
 	// once without calling it.

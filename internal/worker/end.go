@@ -46,6 +46,7 @@ func (w *Worker) lost(losses int) error {
 		return nil
 	}
 	w.forgetWork()
+	w.search = nil
 	for _, e := range w.entries() {
 		w.release(e)
 	}
@@ -147,7 +148,7 @@ func newStarter(places int) starter {
 // newWorker makes a worker; Run starts it.
 func newWorker(ctx context.Context, c Config, l *Layout, index int, g *gate, starting starter) (*Worker, error) {
 	w := &Worker{
-		c: c, layout: l, index: index, refused: -1, step: stepLimit, gate: g, log: c.Log, starting: starting,
+		c: c, layout: l, index: index, stale: -1, stride: stepLimit, gate: g, log: c.Log, starting: starting,
 		tasks: map[plan.TaskID]*entry{}, named: map[string]int32{}, wake: make(chan struct{}, 1),
 	}
 	w.life, w.end = context.WithCancel(context.Background())

@@ -74,7 +74,7 @@ func (c *testCluster) start(name string, exactlyOnce bool) (ready *atomic.Int32,
 		CommitInterval: 20 * time.Millisecond, MaxUncommitted: 1 << 20, PurgeInterval: 50 * time.Millisecond,
 		Session: 2 * time.Second, Heartbeat: 50 * time.Millisecond, Compression: "none", Fingerprint: c.plan.Fingerprint(),
 		Resources: store.NewResources(store.ResourceLimits{}), Restores: 2, Client: cluster.Of(c.client), Sched: sched.Real, Log: slog.New(slog.DiscardHandler),
-		OnBad: func(*task.Error) (bool, error) { return false, nil },
+		OnBad: func(*task.Error) task.Verdict { return task.Fail },
 		Ready: func() { ready.Add(1) }, OnState: func(State) {}, OnRebalance: func(Rebalance) {}, OnMember: func(string) {}, Paused: func() bool { return false },
 		MaxStall: time.Minute,
 	}, layout)

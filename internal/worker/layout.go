@@ -22,6 +22,8 @@ type Layout struct {
 	Plan       *plan.Plan
 	Partitions map[string]int32 // by topic
 	IDs        map[string]string
+
+	others []string // topics that must exist, too
 }
 
 // MissingTopicsError names topics that the cluster does not have.
@@ -31,11 +33,11 @@ func (e *MissingTopicsError) Error() string {
 	return fmt.Sprintf("the cluster has no topic %s: create it, or correct its name in the program; an application creates only its repartition and changelog topics", strings.Join(e.Topics, ", "))
 }
 
-// NewLayout looks the plan's topics up. It fails with every topic that is missing, and with
-// partitions of co-partitioned topics that differ.
-func NewLayout(ctx context.Context, c cluster.Cluster, app string, p *plan.Plan) (*Layout, error) {
-	l := &Layout{App: app, Plan: p, Partitions: map[string]int32{}, IDs: map[string]string{}}
-	var names []string
+// NewLayout looks the plan's topics up, and others. It fails with every topic that is
+// missing, and with partitions of co-partitioned topics that differ.
+func NewLayout(ctx context.Context, c cluster.Cluster, app string, p *plan.Plan, others ...string) (*Layout, error) {
+	l := &Layout{App: app, Plan: p, Partitions: map[string]int32{}, IDs: map[string]string{}, others: others}
+	names := slices.Clone(others)
 	for _, s := range p.Subtopologies {
 		for _, src := range s.Sources {
 			names = append(names, src.In(app))
@@ -86,6 +88,9 @@ func (l *Layout) missing() error {
 		if name := t.In(l.App); !t.Repartition && l.Partitions[name] == 0 && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
+	}
+	for _, name := range l.others {
+		add(plan.Topic{Name: name})
 	}
 	for _, g := range l.Plan.Globals {
 		add(plan.Topic{Name: g.Topic})

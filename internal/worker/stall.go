@@ -47,8 +47,8 @@ func (w *Worker) pace(processed int) {
 	took := w.c.Sched.Now().Sub(w.now)
 	switch {
 	case took > slowTurn && processed > 0:
-		w.step = max(1, w.step/2)
+		w.stride = max(1, w.stride/2)
 	case took < slowTurn/4:
-		w.step = min(stepLimit, w.step*2)
+		w.stride = min(stepLimit, w.stride*2)
 	}
 }

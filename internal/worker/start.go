@@ -26,7 +26,7 @@ func (w *Worker) assign(id plan.TaskID) {
 // start prepares an entry in the background. The worker does not touch its stores until
 // it is ready.
 func (w *Worker) start(old *entry) {
-	e := &entry{id: old.id, layout: w.layout, stores: old.stores, inputs: w.layout.Inputs(old.id), leaving: old.leaving, prepared: make(chan struct{})}
+	e := &entry{id: old.id, layout: w.layout, stores: old.stores, inputs: w.layout.Inputs(old.id), leaving: old.leaving, refused: old.refused, prepared: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(w.life)
 	w.tasks[e.id] = e
 	w.c.Sched.Go(func() {
@@ -273,7 +273,8 @@ func (w *Worker) begin(e *entry, positions []kafka.Offset) (err error) {
 		ID: e.id, Plan: sub, Inputs: e.inputs, TopicIDs: e.layout.idsOf(e.inputs), Stores: e.stores, Globals: w.globals, Partitions: partitions, PartitionsOf: w.partitionsOf, Positions: positions,
 		Context: e.ctx, Wall: w.now.UnixMilli(), MaxIdle: w.c.MaxTaskIdle.Milliseconds(), CacheBytes: w.c.CacheBytes,
 		Release: func(slot int, b kafka.Batch) { e.subs[slot].Done(b) },
-		OnBad:   w.c.OnBad,
+		OnBad:   w.c.OnBad, DeadLetters: w.c.DeadLetters, Refused: e.refused,
+		Fits: func(o plan.Out) error { return w.fits(e, o) },
 	})
 	if err != nil {
 		return err

@@ -50,13 +50,15 @@ type Worker struct {
 	flushAt    time.Time // when what was sent must leave; zero: nothing waits
 	unsent     bool
 	failures   int
-	losses     int // of the membership that this worker knows of
+	losses     int     // of the membership that this worker knows of
+	records    int     // processed since the last commit
+	search     *search // for a record that Kafka refused; nil: there is none
 	retryAt    time.Time
-	refused    int32 // the generation under which the last commit was refused
-	refusedAt  time.Time
+	stale      int32 // the generation under which the last commit was refused
+	staleAt    time.Time
 	owed       map[kafka.Partition]kafka.Offset // of rows that the stores have already; AtLeastOnce only
 
-	step   int                         // records of a task before it is another's turn
+	stride int                         // records of a task before it is another's turn
 	calls  atomic.Uint64               // into tasks and back; odd: inside of one
 	inside atomic.Pointer[plan.TaskID] // the task of the last call
 
@@ -78,6 +80,7 @@ type entry struct {
 	targets []cluster.Target // by output slot and partition, see target
 	first   []int            // of targets, by output slot
 	logs    []cluster.Target // of changelogs, by store slot
+	refused *task.Refusal    // of a record that is not committed yet
 	ctx     context.Context  // ends with the entry
 	cancel  context.CancelFunc
 
@@ -187,21 +190,22 @@ func (w *Worker) process() (total int, err error) {
 	if w.full() || w.c.Paused() {
 		return 0, nil
 	}
+	if w.search != nil {
+		return w.step()
+	}
 	wall := w.now.UnixMilli()
 	for _, e := range w.order {
 		if e.leaving {
 			continue
 		}
-		w.inside.Store(&e.id)
-		w.calls.Add(1)
-		n, err := e.task.Run(wall, w.step)
-		w.calls.Add(1)
-		if corrupt := (*store.CorruptError)(nil); errors.As(err, &corrupt) {
+		n, err := w.call(e, wall, w.stride)
+		if task.Recoverable(err) {
 			return 1, w.failed(err)
 		}
 		if err != nil {
 			return total, err
 		}
+		w.records += n
 		if err := w.send(e); err != nil {
 			return 1, w.failed(err)
 		}
@@ -211,6 +215,14 @@ func (w *Worker) process() (total int, err error) {
 		total += n
 	}
 	return total, nil
+}
+
+// call has a task process up to limit records, for all to see where the worker is.
+func (w *Worker) call(e *entry, wall int64, limit int) (int, error) {
+	w.inside.Store(&e.id)
+	w.calls.Add(1)
+	defer w.calls.Add(1)
+	return e.task.Run(wall, limit)
 }
 
 // full says that nothing more may be processed before a commit: memory is bounded even
@@ -256,6 +268,11 @@ func (w *Worker) target(e *entry, o *plan.Out) cluster.Target {
 	return *t
 }
 
+// fits says why Kafka will not take what a task sends.
+func (w *Worker) fits(e *entry, o plan.Out) error {
+	return w.target(e, &o).Fits(o.Key, o.Value, o.Headers, o.Time)
+}
+
 // partitionsOf is how many partitions a topic has that a record names. It asks the cluster
 // once for each.
 func (w *Worker) partitionsOf(topic string) (int32, error) {
@@ -263,12 +280,15 @@ func (w *Worker) partitionsOf(topic string) (int32, error) {
 		return n, nil
 	}
 	found, err := w.c.Client.Topics(w.life, topic)
-	if err != nil {
+	if _, refused := broker.Refused(err); refused {
 		return 0, err
+	}
+	if err != nil {
+		return 0, &plan.UnansweredError{Err: err}
 	}
 	n := found[topic].Partitions
 	if n == 0 {
-		return 0, fmt.Errorf("the cluster has no topic %q, which ToEach chose: create it", topic)
+		return 0, fmt.Errorf("the cluster has no topic %q, which a record is for: create it", topic)
 	}
 	w.named[topic] = n
 	return n, nil
