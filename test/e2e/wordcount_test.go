@@ -32,16 +32,19 @@ type words struct {
 	running   [2]*process
 	members   []string
 	totals    *table
+	dead      *tail
+	letters   map[string]int // how often a line became a dead letter
 
 	stop   chan struct{}
 	writer sync.WaitGroup
 	exact  map[string]int64 // of the writer, until it has stopped
+	poison []string         // lines; the same
 }
 
 // startWords starts the two processes, and the writer once both work.
 func startWords(k *kafka, name string, g streams.Guarantee, session time.Duration) *words {
-	w := &words{kafka: k, name: name, guarantee: g, session: session, stop: make(chan struct{}), exact: map[string]int64{}}
-	k.create(nil, partitions, name+"-lines", name+"-totals")
+	w := &words{kafka: k, name: name, guarantee: g, session: session, stop: make(chan struct{}), exact: map[string]int64{}, letters: map[string]int{}}
+	k.create(nil, partitions, name+"-lines", name+"-totals", name+"-dead")
 	dir := k.t.TempDir()
 	for i := range w.state {
 		w.state[i] = filepath.Join(dir, strconv.Itoa(i))
@@ -49,6 +52,7 @@ func startWords(k *kafka, name string, g streams.Guarantee, session time.Duratio
 	}
 	w.members = w.awaitMembers(name, 2, 0, nil)
 	w.totals = k.table(name + "-totals")
+	w.dead = k.follow(name+"-dead", func(m *sarama.ConsumerMessage) { w.letters[string(m.Value)]++ })
 	w.writer.Go(w.write)
 	k.t.Cleanup(w.end)
 	return w
@@ -62,7 +66,7 @@ func (w *words) run(i int) {
 		"-guarantee", w.guarantee.String(), "-session", w.session.String())
 }
 
-// write writes lines, hundreds a second, until it is stopped.
+// write writes lines, hundreds a second, until it is stopped. Some of them are poison.
 func (w *words) write() {
 	c := clientConfig()
 	c.Producer.Flush.Frequency = 5 * time.Millisecond
@@ -104,6 +108,9 @@ func (w *words) write() {
 			}
 			p.Input() <- &sarama.ProducerMessage{Topic: w.name + "-lines", Value: sarama.StringEncoder(strings.Join(line, " "))}
 		}
+		poison := fmt.Sprintf("word-1 word-2 poison-%d", len(w.poison))
+		w.poison = append(w.poison, poison)
+		p.Input() <- &sarama.ProducerMessage{Topic: w.name + "-lines", Value: sarama.StringEncoder(poison)}
 	}
 }
 
@@ -142,6 +149,23 @@ func (w *words) check(duplicates bool) {
 	w.t.Logf("%s: %d words written, %d counted once more than needed", w.guarantee, written, more)
 	if !duplicates {
 		require.Zero(w.t, more, "words counted that are counted already")
+	}
+	w.checkDead(duplicates)
+}
+
+// checkDead checks that every line that is poison became a dead letter, and no other one.
+func (w *words) checkDead(duplicates bool) {
+	w.t.Helper()
+	w.dead.finish()
+	more := 0
+	for _, line := range w.poison {
+		require.NotZero(w.t, w.letters[line], "dead letters of %q", line)
+		more += w.letters[line] - 1
+	}
+	require.Len(w.t, w.letters, len(w.poison), "lines that became dead letters")
+	w.t.Logf("%d lines were poison, %d dead letters written once more than needed", len(w.poison), more)
+	if !duplicates {
+		require.Zero(w.t, more, "dead letters that were written already")
 	}
 }
 

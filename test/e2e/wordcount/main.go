@@ -1,11 +1,13 @@
 // Wordcount counts the words of lines: the program that the end-to-end tests kill.
 //
 // It reads the topic <name>-lines and writes every new count of a word to the topic
-// <name>-totals.
+// <name>-totals. A line with a word that begins with "poison" is sent to the topic
+// <name>-dead, and none of its words counted.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -32,6 +34,8 @@ func main() {
 	flag.DurationVar(&c.SessionTimeout, "session", 10*time.Second, "how long the group waits for a silent instance")
 	flag.Parse()
 	c.Brokers = strings.Split(*brokers, ",")
+	c.DeadLetterTopic = c.ApplicationID + "-dead"
+	c.OnBadRecord = func(streams.BadRecord) streams.Decision { return streams.DeadLetter }
 	c.HeartbeatInterval = min(c.SessionTimeout/6, 500*time.Millisecond)
 	c.Logger = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -62,7 +66,14 @@ func wordCount(name string) (*topology.Topology, error) {
 
 	b := topology.NewBuilder()
 	split := kstream.FlatMapValues(kstream.From(b, lines), strings.Fields)
-	byWord := kstream.GroupBy(split, func(_, word string) string { return word }, words)
+	// What a line sent before its poison is taken back.
+	checked := kstream.TryMapValues(split, func(word string) (string, error) {
+		if strings.HasPrefix(word, "poison") {
+			return "", errors.New("it is poison")
+		}
+		return word, nil
+	})
+	byWord := kstream.GroupBy(checked, func(_, word string) string { return word }, words)
 	ktable.To(kstream.Count(byWord, counts), totals)
 	return b.Build()
 }
