@@ -145,49 +145,90 @@ func (a *App) run(ctx context.Context) error {
 	}
 	defer client.Close()
 	a.moveTo(Joining)
+	return a.serve(ctx, client, process, dir)
+}
+
+// serve takes part in the group, and in resets of the application.
+func (a *App) serve(ctx context.Context, client *broker.Client, process, dir string) error {
+	r, err := registry.Create(ctx, client, a.c.ApplicationID)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	watch, err := r.Watch(ctx)
+	if err != nil {
+		return err
+	}
+	defer watch.Close()
+	says, err := watch.Latest(ctx)
+	if err != nil {
+		return err
+	}
+	resets := &resets{watch: watch, dir: dir, log: a.c.Logger}
+	if err := resets.begin(says); err != nil {
+		return err
+	}
 	layout, err := worker.NewLayout(ctx, cluster.Of(client), a.c.ApplicationID, a.plan, a.c.others()...)
 	if err != nil {
 		return err
 	}
-	present, err := a.present(ctx, client, layout, process, dir)
-	if err != nil {
-		return err
-	}
+	present := a.present(r, says, layout, process, dir)
 	present.start()
 	defer present.stop()
+	resources := store.NewResources(store.ResourceLimits{Logger: a.c.Logger})
+	for {
+		err := resets.during(ctx, func(ctx context.Context, check func(context.Context) error) error {
+			c := a.workerConfig(client, process, dir)
+			c.Resources, c.Check = resources, check
+			instance := worker.NewInstance(c, layout)
+			a.mu.Lock()
+			a.instance = instance
+			a.mu.Unlock()
+			return instance.Run(ctx)
+		})
+		if !errors.Is(err, errReset) {
+			return err
+		}
+		a.moveTo(Joining)
+		if err := resets.await(ctx); err != nil {
+			return unlessEnded(ctx, err)
+		}
+		if layout, err = worker.NewLayout(ctx, cluster.Of(client), a.c.ApplicationID, a.plan, a.c.others()...); err != nil {
+			return unlessEnded(ctx, err)
+		}
+	}
+}
+
+// unlessEnded is nil where what failed did so because the instance is to end.
+func unlessEnded(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (a *App) workerConfig(client *broker.Client, process, dir string) worker.Config {
 	former, remember := memberFile(dir, a.c.Logger)
-	instance := worker.NewInstance(worker.Config{
+	return worker.Config{
 		App: a.c.ApplicationID, Process: process, StateDir: dir,
 		ExactlyOnce: a.c.Guarantee == ExactlyOnce, Workers: a.c.Workers,
 		CommitInterval: a.c.CommitInterval, PurgeInterval: purgeInterval, MaxTaskIdle: a.c.MaxTaskIdle, CacheBytes: a.c.CacheBytes, MaxUncommitted: a.c.MaxUncommittedBytes,
 		Session: a.c.SessionTimeout, Heartbeat: a.c.HeartbeatInterval, InstanceID: a.c.InstanceID, Compression: a.c.Compression,
 		Rack: a.c.Rack, Standbys: a.c.StandbyReplicas, MaxStall: a.c.MaxStall, Former: former, OnMember: remember,
-		Fingerprint: a.plan.Fingerprint(), Resources: store.NewResources(store.ResourceLimits{Logger: a.c.Logger}),
-		Restores: 2 * runtime.GOMAXPROCS(0), Client: cluster.Of(client), Sched: sched.Real, Log: a.c.Logger,
+		Fingerprint: a.plan.Fingerprint(),
+		Restores:    2 * runtime.GOMAXPROCS(0), Client: cluster.Of(client), Sched: sched.Real, Log: a.c.Logger,
 		OnBad: a.onBad, DeadLetters: a.c.DeadLetterTopic, Ready: func() { a.once.Do(func() { close(a.ready) }) },
 		OnState: func(s worker.State) { a.moveTo(ofWorker[s]) }, OnRebalance: a.rebalanced, Paused: a.paused.Load,
-	}, layout)
-	a.mu.Lock()
-	a.instance = instance
-	a.mu.Unlock()
-	return instance.Run(ctx)
+	}
 }
 
-// present finds the application's registry, and prepares what it is told.
-func (a *App) present(ctx context.Context, client *broker.Client, l *worker.Layout, process, dir string) (*presence, error) {
-	r, err := registry.Create(ctx, client, a.c.ApplicationID)
-	if err != nil {
-		return nil, err
-	}
-	says, err := r.Read(ctx)
-	if err != nil {
-		return nil, err
-	}
+// present prepares what the registry is told.
+func (a *App) present(r *registry.Registry, says registry.Contents, l *worker.Layout, process, dir string) *presence {
 	return &presence{
 		registry: r, before: says, log: a.c.Logger,
 		application: registry.Application{Fingerprint: a.plan.Fingerprint(), Guarantee: a.c.Guarantee.String(), Plan: a.plan, Partitions: l.Sizes()},
 		instance:    registry.Instance{Process: process, StateDir: dir, InstanceID: a.c.InstanceID, Workers: a.c.Workers},
-	}, nil
+	}
 }
 
 // onBad asks the program about a bad record.

@@ -78,5 +78,4 @@ func (p *presence) stop() {
 	if err := p.registry.Gone(ctx, p.instance.Process); err != nil {
 		p.log.Warn("say in the registry that this instance has stopped", "error", err)
 	}
-	p.registry.Close()
 }

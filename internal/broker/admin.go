@@ -117,6 +117,42 @@ func (c *Client) CreateTopic(ctx context.Context, spec TopicSpec) error {
 	return nil
 }
 
+// DeleteTopics deletes topics, and returns when the cluster says that they are gone. One
+// that does not exist is none to delete.
+func (c *Client) DeleteTopics(ctx context.Context, names ...string) error {
+	ctx, end := c.bound(ctx, adminTimeout)
+	defer end()
+	if len(names) == 0 {
+		return nil
+	}
+	var at string
+	err := c.controller.ask(ctx, func(b *sarama.Broker) (sarama.KError, error) {
+		r, err := b.DeleteTopics(sarama.NewDeleteTopicsRequest(c.cfg.Version, names, readTimeout/2))
+		if err != nil {
+			return 0, err
+		}
+		for name, code := range r.TopicErrorCodes {
+			if code != sarama.ErrNoError && code != sarama.ErrUnknownTopicOrPartition {
+				at = name
+				return code, nil
+			}
+		}
+		return sarama.ErrNoError, nil
+	})
+	if err != nil {
+		return fmt.Errorf("broker: delete topic %q: %w", at, err)
+	}
+	for {
+		left, err := c.Topics(ctx, names...)
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		if sleep(ctx, later); ctx.Err() != nil {
+			return fmt.Errorf("broker: topics %v were deleted, but are still there: %w", names, context.Cause(ctx))
+		}
+	}
+}
+
 // awaitLeaders returns when each of the topic's partitions (-1: however many) has a leader.
 func (c *Client) awaitLeaders(ctx context.Context, topic string, partitions int32) error {
 	for {

@@ -4,6 +4,7 @@
 package worker
 
 import (
+	"context"
 	"log/slog"
 	"time"
 
@@ -40,6 +41,7 @@ type Config struct {
 	Sched          sched.Sched
 	Log            *slog.Logger
 
+	Check       func(ctx context.Context) error // asked before a task starts whether it may; nil: it may
 	OnBad       func(*task.Error) task.Verdict
 	DeadLetters string // the topic of dead letters; "": there is none
 	Ready       func() // all tasks of the instance run; called again after each rebalance

@@ -65,6 +65,11 @@ func (w *Worker) prepareUntilDone(e *entry) (positions []kafka.Offset, err error
 // The offsets are read first: reading them waits for a predecessor's transaction to end,
 // so that the changelogs are complete when their ends are read next.
 func (w *Worker) prepare(e *entry) ([]kafka.Offset, error) {
+	if w.c.Check != nil {
+		if err := w.c.Check(e.ctx); err != nil {
+			return nil, err
+		}
+	}
 	committed, err := w.c.Client.Committed(e.ctx, w.c.App, present(e.inputs))
 	if err != nil {
 		return nil, err
