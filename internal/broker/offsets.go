@@ -182,3 +182,34 @@ func (c *Client) CommitOffsets(m Member, offsets map[kafka.Partition]kafka.Offse
 	}
 	return nil
 }
+
+// DeleteOffsets deletes the committed offsets of a group, which must have no members.
+func (c *Client) DeleteOffsets(ctx context.Context, group string, ps []kafka.Partition) error {
+	if len(ps) == 0 {
+		return nil
+	}
+	ctx, end := c.bound(ctx, adminTimeout)
+	defer end()
+	req := &sarama.DeleteOffsetsRequest{Group: group}
+	for _, p := range ps {
+		req.AddPartition(p.Topic, p.Index)
+	}
+	err := c.toGroup(group).ask(ctx, func(b *sarama.Broker) (sarama.KError, error) {
+		r, err := b.DeleteOffsets(req)
+		if err != nil {
+			return 0, err
+		}
+		for _, partitions := range r.Errors {
+			for _, code := range partitions {
+				if code != sarama.ErrNoError && code != sarama.ErrUnknownTopicOrPartition {
+					return code, nil
+				}
+			}
+		}
+		return r.ErrorCode, nil
+	})
+	if err != nil {
+		return fmt.Errorf("broker: delete committed offsets of group %q: %w", group, err)
+	}
+	return nil
+}

@@ -90,12 +90,12 @@ func readEpoch(dir string) (int64, error) {
 }
 
 func writeEpoch(dir string, epoch int64) error {
-	path := filepath.Join(dir, epochName)
-	if err := writeSynced(path+".new", fmt.Appendf(nil, "%d\n", epoch)); err != nil {
+	path, disk := filepath.Join(dir, epochName), machineDisk{}
+	if err := disk.WriteFile(path+".new", fmt.Appendf(nil, "%d\n", epoch), true); err != nil {
 		return err
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err := disk.Rename(path+".new", path); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return disk.SyncDir(dir)
 }

@@ -214,13 +214,13 @@ func (w *Worker) renew() error {
 func (w *Worker) newProducer(ctx context.Context) (cluster.Producer, error) {
 	o := broker.ProducerOptions{Compression: w.c.Compression}
 	if w.c.ExactlyOnce {
-		o.TransactionalID, o.TransactionTimeout = transactionalID(w.c.App, w.c.Process, w.index), transactionTimeout
+		o.TransactionalID, o.TransactionTimeout = TransactionalID(w.c.App, w.c.Process, w.index), transactionTimeout
 	}
 	return w.c.Client.NewProducer(ctx, o)
 }
 
-// transactionalID is stable, so that a process that starts again ends the transaction that
+// TransactionalID is stable, so that a process that starts again ends the transaction that
 // it left open.
-func transactionalID(app, process string, worker int) string {
+func TransactionalID(app, process string, worker int) string {
 	return fmt.Sprintf("%s-%s-%d", app, process, worker)
 }
