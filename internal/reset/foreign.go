@@ -62,7 +62,7 @@ func makeForeign(ctx context.Context, c *broker.Client, o Options) (*Plan, error
 		p.Delete = slices.DeleteFunc(own, func(t string) bool { return slices.Contains(p.Topics, t) })
 		p.Notes = append(p.Notes, "the application has no registry, so it is taken for one of Kafka Streams: delete its local state yourself, in state.dir/"+o.App+" on every machine or with KafkaStreams#cleanUp, before it starts again")
 	}
-	return p, nil
+	return p.filled(), nil
 }
 
 // ownTopics are the topics that Kafka Streams has created for the application, by their

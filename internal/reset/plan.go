@@ -31,43 +31,56 @@ type Options struct {
 
 // Plan is all that a reset does.
 type Plan struct {
-	App     string
-	Target  string // how it was asked for
-	Topics  []string
-	Foreign bool // an application of Kafka Streams: nothing is known but its group and its topics' names
+	App       string   `json:"application"`
+	Target    string   `json:"target"` // how it was asked for
+	Topics    []string `json:"topics"`
+	Foreign   bool     `json:"foreign"` // an application of Kafka Streams: its group and its topics' names are all that is known
+	KeepState bool     `json:"keep_state"`
 
-	KeepState bool
-	Moves     []Move
-	Delete    []string // the application's own topics, which it creates again
-	Empty     []string // and those that keep nothing for long
-	Stores    []string // to be wiped on the disk of every instance
+	Moves  []Move   `json:"moves"`
+	Delete []string `json:"delete"` // topics of the application, which it creates again
+	Empty  []string `json:"empty"`  // and those whose records are deleted
+	Stores []string `json:"stores"` // to be wiped on the disk of every instance
 
-	Rewrites []string // topics downstream that results are written to again
-	Readers  []string // applications that read these, as "application reads topic"
-	Notes    []string
+	Rewrites []string `json:"rewrites"` // topics downstream that results are written to again
+	Readers  []string `json:"readers"`  // applications that read these, as "application reads topic"
+	Notes    []string `json:"notes"`
 
 	// Of the execution.
-	Epoch  int64      // the number of the reset
-	Before []Position // what was committed when the instances had stopped
+	Epoch  int64      `json:"epoch"`            // the number of the reset
+	Before []Position `json:"before,omitempty"` // what was committed when the instances had stopped
 }
 
 // Move is what happens to the position in one partition.
 type Move struct {
-	Topic     string
-	Partition int32
-	From      int64 // what is committed; -1: nothing
-	To        int64
-	Again     int64 // offsets that are read again; markers and compacted records are among them
-	Skipped   int64 // offsets that are not read at all
-	Note      string
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	From      int64  `json:"from"` // what is committed; -1: nothing
+	To        int64  `json:"to"`
+	Again     int64  `json:"again"`   // offsets that are read again; markers and compacted records are among them
+	Skipped   int64  `json:"skipped"` // offsets that are not read at all
+	Note      string `json:"note,omitempty"`
 }
 
 // Position is a committed position.
 type Position struct {
-	Topic     string
-	Partition int32
-	At        int64
-	Metadata  string
+	Topic     string `json:"topic"`
+	Partition int32  `json:"partition"`
+	At        int64  `json:"at"`
+	Metadata  string `json:"metadata,omitempty"`
+}
+
+// filled is the plan with lists where it has none, for JSON.
+func (p *Plan) filled() *Plan {
+	for _, l := range []*[]string{&p.Topics, &p.Delete, &p.Empty, &p.Stores, &p.Rewrites, &p.Readers, &p.Notes} {
+		if *l == nil {
+			*l = []string{}
+		}
+	}
+	if p.Moves == nil {
+		p.Moves = []Move{}
+	}
+	return p
 }
 
 // Records are how many records are read again, at most.
@@ -104,7 +117,10 @@ func Make(ctx context.Context, c *broker.Client, o Options) (*Plan, error) {
 	if err := p.plan(ctx, c, says.Application, o.To); err != nil {
 		return nil, err
 	}
-	return p, p.neighbours(ctx, c)
+	if err := p.neighbours(ctx, c); err != nil {
+		return nil, err
+	}
+	return p.filled(), nil
 }
 
 // choose picks the input topics.
@@ -150,7 +166,9 @@ func (p *Plan) plan(ctx context.Context, c *broker.Client, a *registry.Applicati
 		return err
 	}
 	r := reachOf(a.ID, a.Plan, p.Topics)
-	p.Rewrites = r.outputs
+	if p.Records() > 0 {
+		p.Rewrites = r.outputs
+	}
 	if r.named {
 		p.Notes = append(p.Notes, "results also go to topics that records name; which is not known here")
 	}

@@ -2,6 +2,7 @@ package reset
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -40,6 +41,15 @@ func (e *RunningError) Error() string {
 		who = []string{"members that the broker does not describe"}
 	}
 	return fmt.Sprintf("application %s is running: %s", e.App, strings.Join(who, ", "))
+}
+
+// Running are the members of an application's group.
+func Running(ctx context.Context, c *broker.Client, app string) ([]broker.Membership, error) {
+	err := checkStopped(ctx, c, app)
+	if running := (*RunningError)(nil); errors.As(err, &running) {
+		return running.Members, nil
+	}
+	return nil, err
 }
 
 // checkStopped fails with a RunningError if the group has members.

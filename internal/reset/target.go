@@ -150,7 +150,7 @@ func (l logs) at(ctx context.Context, t time.Time) (map[kafka.Partition]int64, m
 func (l logs) clamp(p kafka.Partition, to int64) (int64, string) {
 	switch start, end := l.starts[p], l.ends[p]; {
 	case to < start:
-		return start, fmt.Sprintf("the log begins at %d: %d offsets before it are gone", start, start-to)
+		return start, fmt.Sprintf("the log begins at %d", start)
 	case to > end:
 		return end, fmt.Sprintf("the log ends at %d", end)
 	}
