@@ -111,4 +111,4 @@ Exit codes: 0 done, 1 the answer is no (a difference, a fault, no such row), 2 w
 }
 
 // commands make the tool's commands.
-var commands = []func(*tool) *cobra.Command{}
+var commands = []func(*tool) *cobra.Command{newReset}
