@@ -27,7 +27,7 @@ func (n *Instance) endTransactions(processes map[string]int) {
 	slices.Sort(gone)
 	for _, process := range gone {
 		for i := range before[process] {
-			n.helpers.Go(n.c.Sched, func() { n.endTransaction(transactionalID(n.c.App, process, i)) })
+			n.helpers.Go(n.c.Sched, func() { n.endTransaction(TransactionalID(n.c.App, process, i)) })
 		}
 	}
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/seed-df18afd4/streams/serde"
 	"github.com/seed-df18afd4/streams/state"
 	"github.com/seed-df18afd4/streams/topology"
+	"github.com/seed-df18afd4/streams/window"
 )
 
 // operator resets applications.
@@ -323,6 +324,44 @@ func TestResetPartOfTheInput(t *testing.T) {
 		a.stop()
 		require.Equal(t, map[string]int64{"x": 10}, one.rows)
 		require.Equal(t, map[string]int64{"y": 11}, other.rows)
+	})
+}
+
+// The clock of windows that are wiped goes back, though it also stands beside the position
+// of a topic that is not reset; else all that is read again would be late.
+func TestResetOfWindows(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, k *kafka, name string) {
+		hour := window.Tumbling{Size: time.Hour, Emit: window.OnClose()}
+		perHour := state.Store[window.Key[string], int64]{Name: "per-hour", Key: window.Keys(serde.String, hour), Value: serde.Int64}
+		results := topology.Topic[window.Key[string], int64]{Name: name + "-results", Key: perHour.Key, Value: serde.Int64}
+		topo := build(t, func(b *topology.Builder) {
+			named := kstream.Join(kstream.From(b, text(name+"-sales")), ktable.From(b, text(name+"-names")), func(v, n string) string { return n + v })
+			ktable.To(kstream.Count(kstream.WindowedBy(kstream.GroupByKey(named), hour), perHour), results)
+		})
+		k.create(map[string]string{"retention.ms": "-1"}, 1, name+"-sales", name+"-names", name+"-results")
+		monday := time.Date(2026, 11, 23, 8, 0, 0, 0, time.UTC)
+		record := func(topic string, at time.Time) *sarama.ProducerMessage {
+			return &sarama.ProducerMessage{Topic: name + topic, Key: sarama.StringEncoder("tea"), Value: sarama.StringEncoder("x"), Timestamp: at}
+		}
+		k.produce(clientConfig(), record("-names", monday))
+		for i := range 10 {
+			k.produce(clientConfig(), record("-sales", monday.Add(time.Duration(i)*30*time.Minute)))
+		}
+		closed := k.table(name + "-results")
+		conf, o := config(t, k, name), newOperator(k)
+		a := run(t, topo, conf)
+		await(t, patience, func() bool { return closed.count() == 4 }, "four hours are closed")
+		a.stop()
+		p := o.plan(name, reset.ToEarliest(), name+"-sales")
+		require.Equal(t, []string{"per-hour", "per-hour-open"}, p.Stores, "which windows are open is kept in a store as well")
+		require.NoError(t, reset.Execute(t.Context(), o.Client, p, reset.Execution{}))
+		a = run(t, topo, conf)
+		await(t, patience, func() bool { return closed.count() == 8 }, "they are counted and closed again")
+		a.stop()
+		for hour, n := range closed.rows {
+			require.Equal(t, int64(2), n, hour)
+		}
 	})
 }
 
