@@ -68,11 +68,12 @@ func New(t *topology.Topology, c Config) (*App, error) {
 		return nil, fmt.Errorf("streams: %w", err)
 	}
 	defer client.Close()
-	layout, err := worker.NewLayout(ctx, cluster.Of(client), c.ApplicationID, a.plan, c.others()...)
-	if err != nil {
+	_, err = worker.NewLayout(ctx, cluster.Of(client), c.ApplicationID, a.plan, c.others()...)
+	missing := (*worker.MissingTopicsError)(nil)
+	if err != nil && (c.WaitForTopics == 0 || !errors.As(err, &missing)) {
 		return nil, fmt.Errorf("streams: application %s: %w", c.ApplicationID, err)
 	}
-	if slices.Contains(layout.Sources(), c.DeadLetterTopic) {
+	if sources := (&worker.Layout{App: c.ApplicationID, Plan: a.plan}).Sources(); slices.Contains(sources, c.DeadLetterTopic) {
 		return nil, fmt.Errorf("streams: application %s: DeadLetterTopic is %q, which the topology reads: a record that stays bad would come again for ever; name another topic", c.ApplicationID, c.DeadLetterTopic)
 	}
 	return a, nil
@@ -168,9 +169,9 @@ func (a *App) serve(ctx context.Context, client *broker.Client, process, dir str
 	if err := resets.begin(says); err != nil {
 		return err
 	}
-	layout, err := worker.NewLayout(ctx, cluster.Of(client), a.c.ApplicationID, a.plan, a.c.others()...)
+	layout, err := a.layout(ctx, client)
 	if err != nil {
-		return err
+		return unlessEnded(ctx, err)
 	}
 	present := a.present(r, says, layout, process, dir)
 	present.start()
@@ -186,15 +187,38 @@ func (a *App) serve(ctx context.Context, client *broker.Client, process, dir str
 			a.mu.Unlock()
 			return instance.Run(ctx)
 		})
-		if !errors.Is(err, errReset) {
+		switch {
+		case errors.Is(err, errReset):
+			a.moveTo(Joining)
+			if err := resets.await(ctx); err != nil {
+				return unlessEnded(ctx, err)
+			}
+		case errors.Is(err, worker.ErrTopicsChanged):
+			a.moveTo(Joining)
+			a.c.Logger.Warn("begin anew", "reason", err)
+		default:
 			return err
 		}
-		a.moveTo(Joining)
-		if err := resets.await(ctx); err != nil {
+		if layout, err = a.layout(ctx, client); err != nil {
 			return unlessEnded(ctx, err)
 		}
-		if layout, err = worker.NewLayout(ctx, cluster.Of(client), a.c.ApplicationID, a.plan, a.c.others()...); err != nil {
-			return unlessEnded(ctx, err)
+	}
+}
+
+// layout looks the topics up, and waits for those that are missing as long as the
+// configuration says.
+func (a *App) layout(ctx context.Context, client *broker.Client) (*worker.Layout, error) {
+	for until := time.Now().Add(a.c.WaitForTopics); ; {
+		l, err := worker.NewLayout(ctx, cluster.Of(client), a.c.ApplicationID, a.plan, a.c.others()...)
+		missing := (*worker.MissingTopicsError)(nil)
+		if !errors.As(err, &missing) || time.Now().After(until) {
+			return l, err
+		}
+		a.c.Logger.Info("waiting for topics that do not exist yet", "topics", missing.Topics, "until", until)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Second):
 		}
 	}
 }

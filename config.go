@@ -78,6 +78,10 @@ type Config struct {
 	// OnStateChange. None by default.
 	OnRebalance func(Rebalance)
 
+	// WaitForTopics is how long Run waits for topics that do not exist yet, before it fails.
+	// 0 by default: a missing topic is an error at once, of New.
+	WaitForTopics time.Duration
+
 	// Compression of what is written: none, gzip, snappy, lz4 or zstd. None by default.
 	Compression string
 
@@ -161,8 +165,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Workers < 0 || c.CommitInterval < 0 || c.MaxTaskIdle < 0 || c.MaxUncommittedBytes < 0 || c.CacheBytes < 0 {
 		bad("Workers, CommitInterval, MaxTaskIdle, CacheBytes and MaxUncommittedBytes cannot be negative")
 	}
-	if c.StandbyReplicas < 0 || c.MaxStall < 0 {
-		bad("StandbyReplicas and MaxStall cannot be negative")
+	if c.StandbyReplicas < 0 || c.MaxStall < 0 || c.WaitForTopics < 0 {
+		bad("StandbyReplicas, MaxStall and WaitForTopics cannot be negative")
 	}
 	if c.HeartbeatInterval <= 0 || c.HeartbeatInterval*3 > c.SessionTimeout {
 		bad("HeartbeatInterval is %v: it is to be at most a third of SessionTimeout, %v", c.HeartbeatInterval, c.SessionTimeout)
