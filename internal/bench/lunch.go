@@ -12,7 +12,7 @@ import (
 	"github.com/seed-df18afd4/streams/topology"
 )
 
-// What examples/lunch-abroad works with. It is a program, so it cannot be imported.
+// What examples/lunch-abroad works with, but over topics that a run names.
 
 type payment struct {
 	ID       string  `json:"id"`

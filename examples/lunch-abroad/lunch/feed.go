@@ -1,4 +1,4 @@
-package main
+package lunch
 
 import (
 	"context"
@@ -52,14 +52,14 @@ func kafkaConfig() *sarama.Config {
 
 // feed writes the rates, and then payments and orders: as many payment records as wanted,
 // or until ctx ends. It goes on where an earlier feed of the same seed stopped.
-func feed(ctx context.Context, o options, counts *counts) error {
+func feed(ctx context.Context, o Options, counts *counts) error {
 	rates, err := ratesOfDays()
 	if err != nil {
 		return err
 	}
-	client, err := sarama.NewClient(o.brokers, kafkaConfig())
+	client, err := sarama.NewClient(o.Brokers, kafkaConfig())
 	if err != nil {
-		return fmt.Errorf("reach Kafka at %v: %w", o.brokers, err)
+		return fmt.Errorf("reach Kafka at %v: %w", o.Brokers, err)
 	}
 	defer client.Close()
 	already, err := written(client, Payments.Name)
@@ -82,11 +82,11 @@ func feed(ctx context.Context, o options, counts *counts) error {
 		}
 	}
 	counts.fed.Add(int64(already))
-	g, s := newGenerator(o.seed, rates), newSequence(o.seed)
+	g, s := newGenerator(o.Seed, rates), newSequence(o.Seed)
 	for range already {
 		s.number()
 	}
-	for i := already; ctx.Err() == nil && (o.payments == 0 || i < already+o.payments); i++ {
+	for i := already; ctx.Err() == nil && (o.Payments == 0 || i < already+o.Payments); i++ {
 		n := s.number()
 		payment, at := g.payment(n)
 		p.send(Payments.Name, payment.ID, payment, at)
@@ -95,7 +95,7 @@ func feed(ctx context.Context, o options, counts *counts) error {
 			p.send(Orders.Name, fmt.Sprint(n), order, at)
 		}
 		counts.fed.Add(1)
-		if o.payments == 0 {
+		if o.Payments == 0 {
 			time.Sleep(time.Millisecond) // for ever, but not for a disk
 		}
 	}

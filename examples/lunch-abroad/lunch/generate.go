@@ -1,4 +1,4 @@
-package main
+package lunch
 
 import (
 	_ "embed"
