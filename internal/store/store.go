@@ -18,6 +18,8 @@ type Store struct {
 	engine engine
 	dead   error // why the store can no longer be used
 
+	reading bool // it was opened to be read: Close writes nothing
+
 	hashing *hashing
 	dirty   *dirty
 	cache   *cache // nil until a Get had to ask the engine
@@ -244,7 +246,7 @@ func (s *Store) Close() (err error) {
 	if errors.Is(s.dead, errClosed) {
 		return nil
 	}
-	if s.dead == nil && !s.spec.InMemory {
+	if s.dead == nil && !s.spec.InMemory && !s.reading {
 		err = s.Flush()
 	}
 	if cerr := s.engine.close(); cerr != nil {
