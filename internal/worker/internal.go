@@ -98,6 +98,14 @@ func createTopic(ctx context.Context, c cluster.Cluster, t internalTopic) error 
 	return nil
 }
 
+// InternalTopics are the topics that the application creates, as it creates them.
+func InternalTopics(app string, p *plan.Plan, partitions map[string]int32) (specs []broker.TopicSpec) {
+	for _, t := range (&Layout{App: app, Plan: p, Partitions: partitions}).internalTopics() {
+		specs = append(specs, t.TopicSpec)
+	}
+	return specs
+}
+
 // internalTopics are described as Kafka Streams describes them, so that every Kafka tool
 // knows what they are.
 func (l *Layout) internalTopics() (ts []internalTopic) {
