@@ -111,4 +111,6 @@ Exit codes: 0 done, 1 the answer is no (a difference, a fault, no such row), 2 w
 }
 
 // commands make the tool's commands.
-var commands = []func(*tool) *cobra.Command{newReset}
+var commands = []func(*tool) *cobra.Command{
+	newList, newLag, newTopology, newState, newTail, newDLQ, newVerify, newReset, newDemo,
+}

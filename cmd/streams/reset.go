@@ -169,7 +169,7 @@ func (t *tool) reset(cmd *cobra.Command, c *broker.Client, app string, f resetFl
 	if err != nil {
 		return err
 	}
-	if err := t.print(shown{plan, len(running), f.execute}, func(w io.Writer) { writePlan(w, plan, len(running), f.restart) }); err != nil {
+	if err := t.print(shown{plan, len(running), f.execute}, func(w io.Writer) { writePlan(w, plan, len(running)) }); err != nil {
 		return err
 	}
 	if !f.execute {
@@ -213,7 +213,7 @@ func (t *tool) goOn(ctx context.Context, c *broker.Client, u *reset.Unfinished, 
 		}
 		return interrupted(app, reset.Finish(ctx, c, app, t.execution(f)))
 	}
-	if err := t.print(shown{u.Plan, 0, false}, func(w io.Writer) { writePlan(w, u.Plan, 0, false) }); err != nil {
+	if err := t.print(shown{u.Plan, 0, false}, func(w io.Writer) { writePlan(w, u.Plan, 0) }); err != nil {
 		return err
 	}
 	if u.Undoable() {
@@ -244,7 +244,7 @@ func interrupted(app string, err error) error {
 }
 
 // writePlan prints a plan.
-func writePlan(w io.Writer, p *reset.Plan, running int, restart bool) {
+func writePlan(w io.Writer, p *reset.Plan, running int) {
 	fmt.Fprintf(w, "reset of %s %s\n\n", p.App, p.Target)
 	header := []string{"TOPIC", "PARTITION", "FROM", "TO", "READ AGAIN", "SKIPPED", "NOTE"}
 	rows := [][]string{header}
@@ -271,10 +271,7 @@ func writePlan(w io.Writer, p *reset.Plan, running int, restart bool) {
 	list("results that are written again", p.Rewrites)
 	list("applications that read them", p.Readers)
 	notes := p.Notes
-	switch {
-	case running > 0 && restart:
-		notes = append(notes, fmt.Sprintf("instances that run, and are restarted in place: %d", running))
-	case running > 0:
+	if running > 0 {
 		notes = append(notes, fmt.Sprintf("instances that run: %d; stop them, or restart them in place with --restart", running))
 	}
 	list("notes", notes)
