@@ -106,23 +106,22 @@ func TestExitCodesWithKafka(t *testing.T) {
 }
 
 func TestList(t *testing.T) {
-	eachSite(t, func(s *site) {
-		stop := s.start(streams.ExactlyOnce)
-		var all []listed
-		s.await(func() bool {
-			require.NoError(s.t, json.Unmarshal([]byte(s.ok("list", "--json")), &all))
-			return len(all) == 1 && len(all[0].Instances) == 1 && all[0].Tasks > 0
-		}, "the instance says that it runs")
-		require.Equal(s.t, "orders", all[0].Application)
-		require.Equal(s.t, 4, all[0].Tasks)
-		require.Equal(s.t, 5, all[0].Stores)
-		require.True(s.t, all[0].Instances[0].Alive)
-		require.Equal(s.t, os.Getpid(), all[0].Instances[0].PID)
-		require.Contains(s.t, s.ok("list", "orders"), "running")
-		stop()
+	s := embeddedSite(t)
+	stop := s.start(streams.ExactlyOnce)
+	var all []listed
+	s.await(func() bool {
 		require.NoError(s.t, json.Unmarshal([]byte(s.ok("list", "--json")), &all))
-		require.Empty(s.t, all[0].Instances)
-	})
+		return len(all) == 1 && len(all[0].Instances) == 1 && all[0].Tasks > 0
+	}, "the instance says that it runs")
+	require.Equal(s.t, "orders", all[0].Application)
+	require.Equal(s.t, 4, all[0].Tasks)
+	require.Equal(s.t, 5, all[0].Stores)
+	require.True(s.t, all[0].Instances[0].Alive)
+	require.Equal(s.t, os.Getpid(), all[0].Instances[0].PID)
+	require.Contains(s.t, s.ok("list", "orders"), "running")
+	stop()
+	require.NoError(s.t, json.Unmarshal([]byte(s.ok("list", "--json")), &all))
+	require.Empty(s.t, all[0].Instances)
 }
 
 // On disk there is what Kafka has, without a Kafka.
@@ -348,13 +347,12 @@ func (w *watched) Write(p []byte) (int, error) {
 }
 
 func TestTailFollows(t *testing.T) {
-	eachSite(t, func(s *site) {
-		time.AfterFunc(time.Second, func() { s.write(payments.Name, "last", `{"pounds":7}`, monday) })
-		code, out := s.until("last", "tail", "payments", "-f", "-n", "1")
-		require.Equal(s.t, exitOK, code)
-		require.Equal(s.t, 2, strings.Count(out, "\n"), out)
-		require.Contains(s.t, out, `{"pounds":7}`)
-	})
+	s := embeddedSite(t)
+	time.AfterFunc(time.Second, func() { s.write(payments.Name, "last", `{"pounds":7}`, monday) })
+	code, out := s.until("last", "tail", "payments", "-f", "-n", "1")
+	require.Equal(s.t, exitOK, code)
+	require.Equal(s.t, 2, strings.Count(out, "\n"), out)
+	require.Contains(s.t, out, `{"pounds":7}`)
 }
 
 func TestLagWatches(t *testing.T) {
