@@ -198,7 +198,7 @@ func TestNewerFormat(t *testing.T) {
 // changes this file, and Format if an old reader would misunderstand it.
 func TestFormat(t *testing.T) {
 	a := application(t)
-	a.ID, a.Format, a.Version = "shop", registry.Format, "v1.0.0"
+	a.ID, a.Format, a.Version, a.Fingerprint = "shop", registry.Format, "v1.0.0", "98fa49d4fbd91531"
 	for _, s := range a.Plan.Subtopologies {
 		for i := range s.Nodes {
 			s.Nodes[i].At = "main.go:1" // not to change with every line of this file
