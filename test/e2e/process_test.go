@@ -43,7 +43,7 @@ var programs = sync.OnceValue(func() error {
 	if raceDetector {
 		args = append(args, "-race")
 	}
-	out, err := exec.Command("go", append(args, "../../examples/lunch-abroad", "./wordcount")...).CombinedOutput()
+	out, err := exec.Command("go", append(args, "../../examples/lunch-abroad", "../../cmd/streams", "./wordcount")...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("build the programs: %w\n%s", err, out)
 	}

@@ -246,6 +246,49 @@ func TestResetKilled(t *testing.T) {
 	})
 }
 
+// The tool is killed (kill -9) as soon as the registry says that a step is done. Run again, it
+// finishes what it had begun.
+func TestResetToolKilled(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, k *kafka, name string) {
+		c, o := newCounter(k, name), newOperator(k)
+		conf := config(t, k, name)
+		a := run(t, counting(t, name, nil), conf)
+		c.count(10, 2)
+		a.stop()
+		args := []string{"reset", name, "--to-earliest", "--execute", "--yes", "--brokers", strings.Join(k.addrs, ",")}
+		interrupted := 0
+		for _, step := range []reset.Step{reset.Planned, reset.Stopped, reset.Committed, reset.Cleared, reset.Raised} {
+			before, epoch := c.totals.count(), k.says(name).Epoch.Number
+			p := start(t, "reset", program(t, "streams"), args...)
+			await(t, patience, func() bool {
+				says := k.says(name)
+				return says.Epoch.Number > epoch || says.Reset != nil && says.Reset.Step == string(step)
+			}, "the reset has got as far as %q", step)
+			p.kill()
+			found, err := reset.Find(t.Context(), o.Client, name)
+			require.NoError(t, err)
+			if found != nil {
+				interrupted++
+				start(t, "reset again", program(t, "streams"), args...).wait(patience)
+			}
+			require.Nil(t, k.says(name).Reset)
+			require.Equal(t, epoch+1, k.says(name).Epoch.Number)
+			sum := 0
+			for _, n := range c.exact {
+				sum += int(n)
+			}
+			a := run(t, counting(t, name, nil), conf)
+			await(t, patience, func() bool { return c.totals.count() >= before+sum }, "all is counted again")
+			c.count(10, 1)
+			a.stop()
+			require.Equal(t, before+sum+10, c.totals.count(), "killed at %s", step)
+		}
+		require.Positive(t, interrupted, "none was killed half-way")
+		t.Logf("%d of 5 were killed half-way", interrupted)
+	})
+}
+
 // What is reset is what the application says is its own, and nothing whose name only looks so.
 func TestResetLeavesNeighboursAlone(t *testing.T) {
 	t.Parallel()
