@@ -23,6 +23,7 @@ import (
 // that was synced.
 type disk struct {
 	mu      sync.Mutex
+	moved   *sync.Cond       // something was written
 	names   map[string]*file // of files and directories, as a process sees them
 	durable map[string]*file
 	journal []change // to names, that are not durable
@@ -197,8 +198,8 @@ func (v *view) ReadDir(dir string) (found []string, err error) {
 	return found, nil
 }
 
-// open finds a file.
-func (v *view) open(path string) (*file, error) {
+// find finds a file.
+func (v *view) find(path string) (*file, error) {
 	if v.dead {
 		return nil, errDead
 	}
@@ -212,7 +213,7 @@ func (v *view) open(path string) (*file, error) {
 func (v *view) ReadFile(path string) ([]byte, error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	f, err := v.open(path)
+	f, err := v.find(path)
 	if err != nil {
 		return nil, err
 	}
@@ -280,7 +281,7 @@ func below(name, path string) bool { return name == path || strings.HasPrefix(na
 func (v *view) Rename(from, to string) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if _, err := v.open(from); err != nil {
+	if _, err := v.find(from); err != nil {
 		return err
 	}
 	if err := v.write(); err != nil {
@@ -300,7 +301,7 @@ func (v *view) Rename(from, to string) error {
 func (v *view) Remove(path string) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if _, err := v.open(path); err != nil {
+	if _, err := v.find(path); err != nil {
 		return err
 	}
 	return v.remove(path)
@@ -399,7 +400,7 @@ func (s *files) SetMeta(fd storage.FileDesc) error {
 func (s *files) GetMeta() (fd storage.FileDesc, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f, err := s.open(s.current())
+	f, err := s.find(s.current())
 	if errors.Is(err, os.ErrNotExist) {
 		return fd, os.ErrNotExist
 	}
@@ -443,7 +444,7 @@ func (s *files) List(t storage.FileType) (fds []storage.FileDesc, err error) {
 func (s *files) Open(fd storage.FileDesc) (storage.Reader, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f, err := s.open(s.path(fd))
+	f, err := s.find(s.path(fd))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, os.ErrNotExist
 	}
@@ -470,7 +471,7 @@ func (s *files) Create(fd storage.FileDesc) (w storage.Writer, err error) {
 
 func (s *files) Remove(fd storage.FileDesc) error {
 	return s.do(func() error {
-		if _, err := s.open(s.path(fd)); err != nil {
+		if _, err := s.find(s.path(fd)); err != nil {
 			return err
 		}
 		return s.remove(s.path(fd))

@@ -44,12 +44,16 @@ var killed = errors.New("sim: killed")
 
 var noTime time.Time
 
+// buffer is the memory of a database: enough that goleveldb never writes it to disk in its
+// own time, which no seed chooses.
+const buffer = 1 << 15
+
 // boot starts an instance.
 func (m *machine) boot() {
 	w := m.w
 	p := &process{w: w, machine: m, name: m.name, view: &view{disk: m.disk}}
 	p.client = &client{p: p, k: w.kafka}
-	p.res = store.NewResources(store.ResourceLimits{BlockCache: 1 << 16, OpenFiles: 100, WriteBuffers: 1 << 12, MinBuffer: 1 << 12, RowCache: 1 << 10, Level0: 1 << 20, Disk: p.view, Logger: p.log()})
+	p.res = store.NewResources(store.ResourceLimits{BlockCache: 1 << 16, OpenFiles: 100, WriteBuffers: buffer, MinBuffer: buffer, RowCache: 1 << 10, Level0: 1 << 20, Disk: p.view, Logger: p.log()})
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
 	m.process = p

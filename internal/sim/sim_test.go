@@ -78,7 +78,7 @@ func newRates(r *rand.Rand) (x rates) {
 		most int
 	}{
 		{&x.unasked, 100}, {&x.unanswered, 100}, {&x.slow, 300}, {&x.crash, 300},
-		{&x.kill, 100}, {&x.write, 100}, {&x.pause, 50}, {&x.kick, 50}, {&x.stop, 50}, {&x.damage, 200}, {&x.wipe, 200}, {&x.full, 50}, {&x.compact, 100}, {&x.jump, 50},
+		{&x.kill, 100}, {&x.write, 100}, {&x.pause, 50}, {&x.kick, 50}, {&x.stop, 50}, {&x.damage, 200}, {&x.wipe, 200}, {&x.full, 50}, {&x.flush, 300}, {&x.compact, 100}, {&x.jump, 50},
 	} {
 		if r.IntN(2) == 0 {
 			*rate.of = r.IntN(rate.most + 1)
@@ -311,4 +311,25 @@ func runSeeds(first, n uint64, change func(*world)) (total map[string]int, bad *
 	}
 	wg.Wait()
 	return total, bad
+}
+
+// A seed is all that there is: played again, the same happens, word for word.
+func TestSimReplays(t *testing.T) {
+	for seed := range uint64(100) {
+		var stories [2]string
+		for i := range stories {
+			w := newWorld(seed)
+			w.tracing = true
+			err := w.play()
+			stories[i] = fmt.Sprint(w.story.String(), w, err)
+		}
+		if stories[0] != stories[1] {
+			a, b := strings.Split(stories[0], "\n"), strings.Split(stories[1], "\n")
+			for i := range a {
+				if i >= len(b) || a[i] != b[i] {
+					t.Fatalf("seed %d differs at line %d:\n%s\n%s", seed, i, a[i], b[min(i, len(b)-1)])
+				}
+			}
+		}
+	}
 }

@@ -57,7 +57,7 @@ type rates struct {
 	crash                     int // before, or after a request
 	kill, write, pause, kick  int // of a step
 	stop, damage, wipe, full  int
-	compact, jump             int
+	flush, compact, jump      int
 }
 
 func (w *world) chance(tenThousandths int) bool {
@@ -361,9 +361,6 @@ func (w *world) pass(to time.Time) {
 
 // breaks may break something.
 func (w *world) breaks() bool {
-	if w.faults == 0 {
-		return false
-	}
 	m := w.machines[w.rng.IntN(len(w.machines))]
 	p := m.process
 	switch r := w.rates; {
@@ -389,6 +386,8 @@ func (w *world) breaks() bool {
 	case w.fault(r.full, "disk full, or not any more"):
 		m.disk.full = !m.disk.full
 		w.tracef("%s: disk: full %v", m.name, m.disk.full)
+	case p != nil && !p.view.dead && w.chance(r.flush):
+		w.tracef("%s: disk: what the databases have in memory: %v", m.name, p.res.Flush())
 	case w.chance(r.compact):
 		w.compact()
 	case w.fault(r.jump, "clock jumped"):

@@ -1,8 +1,8 @@
 package store
 
 import (
+	"errors"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 
@@ -36,7 +36,7 @@ type Resources struct {
 	filter        filter.Filter
 
 	mu   sync.Mutex
-	open map[*database]bool
+	open []*database
 }
 
 // NewResources returns resources with these limits.
@@ -66,7 +66,6 @@ func NewResources(l ResourceLimits) *Resources {
 		rowCache:     l.RowCache,
 		level0:       l.Level0,
 		disk:         l.Disk,
-		open:         map[*database]bool{},
 		log:          l.Logger,
 		filter:       filter.NewBloomFilter(10),
 	}
@@ -86,20 +85,33 @@ func (r *Resources) writeBuffer() int {
 func (r *Resources) opened(d *database) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.open[d] = true
+	r.open = append(r.open, d)
 }
 
 func (r *Resources) closed(d *database) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.open, d)
+	r.open = slices.DeleteFunc(r.open, func(o *database) bool { return o == d })
+}
+
+// Flush has every open database write its memory to disk, as goleveldb does when there is
+// much of it. Nobody may use a store meanwhile.
+func (r *Resources) Flush() error {
+	r.mu.Lock()
+	open := slices.Clone(r.open)
+	r.mu.Unlock()
+	var errs []error
+	for _, d := range open {
+		errs = append(errs, d.flush())
+	}
+	return errors.Join(errs...)
 }
 
 // Abandon ends every open database without its store, as if the process had died: nothing
 // more is written, and nothing of goleveldb runs any more. The stores must not be used.
 func (r *Resources) Abandon() {
 	r.mu.Lock()
-	open := slices.Collect(maps.Keys(r.open))
+	open := slices.Clone(r.open)
 	r.mu.Unlock()
 	for _, d := range open {
 		_ = d.close() // what is abandoned need not be whole
@@ -117,8 +129,8 @@ func (r *Resources) options(writeBuffer int) *opt.Options {
 		OpenFilesCacher:              r.files,
 		CompactionTableSize:          4 * opt.MiB,
 		CompactionTotalSize:          64 * opt.MiB,
-		WriteL0SlowdownTrigger:       16,
-		WriteL0PauseTrigger:          24,
+		WriteL0SlowdownTrigger:       4 * r.level0,
+		WriteL0PauseTrigger:          6 * r.level0,
 		DisableSeeksCompaction:       true,
 		DisableLargeBatchTransaction: true,
 		Filter:                       r.filter,
