@@ -26,7 +26,11 @@ type cluster struct {
 	producers    int64 // ids given
 	group        *group
 	late         []*sealed
-	sloppyEpochs bool // a mutant: who takes a transactional id over does not fence its owner
+
+	// Mistakes of a client that are planted here, since the client is a model.
+	sloppyEpochs    bool // a transactional id is taken over without a new epoch
+	unstableOffsets bool // committed offsets are read though a transaction is about to change them
+	offsetsApart    bool // offsets are committed beside the transaction, not in it
 }
 
 func newCluster(w *world) *cluster {
@@ -72,6 +76,7 @@ func (k *cluster) wire(bs []*sealed, later bool) {
 			r.Key, r.Value = slices.Clone(r.Key), slices.Clone(r.Value)
 			b.records[i] = r
 		}
+		b.from = k.w.later(20 * time.Second)
 		k.late = append(k.late, b)
 	}
 }
@@ -187,7 +192,7 @@ func (c *client) Committed(ctx context.Context, _ string, ps []kafka.Partition) 
 		found = map[kafka.Partition]kafka.Offset{}
 		for _, p := range ps {
 			for _, pending := range g.pending {
-				if _, ok := pending[p]; ok {
+				if _, ok := pending[p]; ok && !c.k.unstableOffsets {
 					return sarama.ErrUnstableOffsetCommit
 				}
 			}

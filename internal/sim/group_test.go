@@ -33,7 +33,6 @@ type group struct {
 	named      int       // members so far
 	committed  map[kafka.Partition]kafka.Offset
 	pending    map[int64]map[kafka.Partition]kafka.Offset // in transactions, by producer id
-	lax        bool                                       // takes offsets from who is no member
 }
 
 // member is one, as the coordinator sees it.
@@ -141,12 +140,12 @@ func (g *group) expire() {
 	g.gather()
 }
 
-// check says whether a member may commit offsets. A consumer that is no member may, as
-// long as the group has none.
+// check says whether a member may commit offsets. Who claims to be none may, in a
+// transaction: the broker leaves it to the transaction's epoch then.
 func (g *group) check(m broker.Member, transaction bool) error {
 	known := g.find(m.ID)
 	switch {
-	case g.lax && m.Generation < 0:
+	case transaction && m.ID == "" && m.Generation < 0:
 		return nil
 	case known == nil:
 		return sarama.ErrUnknownMemberId

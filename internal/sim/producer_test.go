@@ -2,7 +2,9 @@ package sim
 
 import (
 	"errors"
+	"maps"
 	"slices"
+	"time"
 
 	"github.com/IBM/sarama"
 
@@ -18,7 +20,8 @@ type sealed struct {
 	producer    int64
 	epoch       int16
 	transaction *transaction
-	target      *target // to tell; nil when the producer is gone
+	target      *target   // to tell
+	from        time.Time // when it may arrive
 }
 
 // producer is what broker.Producer is to its worker.
@@ -127,7 +130,7 @@ func (p *producer) Flush() error {
 	}
 	for _, t := range p.targets {
 		if len(t.open) > 0 {
-			p.queue = append(p.queue, &sealed{t.at, t.open, p.id, p.epoch, p.transaction, t})
+			p.queue = append(p.queue, &sealed{at: t.at, records: t.open, producer: p.id, epoch: p.epoch, transaction: p.transaction, target: t, from: p.client.p.w.later(2 * time.Second)})
 			t.open = nil
 		}
 	}
@@ -217,6 +220,10 @@ func (p *producer) commit(m broker.Member, offsets map[kafka.Partition]kafka.Off
 			}
 			if !t.withGroup {
 				return sarama.ErrInvalidTxnState
+			}
+			if p.client.k.offsetsApart {
+				maps.Copy(g.committed, offsets)
+				return nil
 			}
 			g.pend(p.id, offsets)
 			return nil

@@ -26,6 +26,7 @@ type transaction struct {
 	commit  bool
 	unsaid  []kafka.Partition
 	unsaidG bool // to the group
+	from    time.Time
 }
 
 func (t *transaction) ending() bool { return len(t.unsaid) > 0 || t.unsaidG }
@@ -111,6 +112,7 @@ func (t *transaction) end(commit bool) {
 	t.k.w.tracef("transaction %s of epoch %d: commit %v", t.id, t.epoch, commit)
 	t.commit, t.unsaid, t.unsaidG = commit, t.joined, t.withGroup
 	t.begun, t.joined, t.withGroup = time.Time{}, nil, false
+	t.from = t.k.w.later(5 * time.Second)
 }
 
 // say writes one of the markers that are due.

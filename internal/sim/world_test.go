@@ -77,6 +77,14 @@ func (w *world) fault(tenThousandths int, what string) bool {
 func (w *world) crash() bool { return w.fault(w.rates.crash, "killed at a request") }
 func (w *world) power() bool { return w.storm && w.rng.IntN(2) == 0 }
 
+// later is when something arrives that is on its way: mostly at once.
+func (w *world) later(most time.Duration) time.Time {
+	if !w.chance(3000) {
+		return w.now
+	}
+	return w.now.Add(time.Duration(w.rng.Int64N(int64(most))))
+}
+
 // delay is how long a request is under way. A member of a group whose requests are slow is
 // put out, and without transactions nothing keeps it from writing then.
 func (w *world) delay(string) time.Duration {
@@ -105,6 +113,9 @@ func (h *logHandler) WithAttrs(as []slog.Attr) slog.Handler {
 }
 func (h *logHandler) WithGroup(string) slog.Handler { return h }
 func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
+	if h.p.view.dead {
+		return nil // nobody hears that, and how goleveldb dies is not for a seed to say
+	}
 	var as []string
 	r.Attrs(func(a slog.Attr) bool { as = append(as, a.String()); return true })
 	h.p.w.tracef("%s: log: %s %s", h.p.name, r.Message, strings.Join(as, " "))
@@ -244,16 +255,22 @@ func (w *world) options() []choice {
 				continue
 			}
 			for _, b := range pr.heads() {
+				if w.now.Before(b.from) {
+					continue
+				}
 				cs = append(cs, choice{from: pr, batch: b})
 			}
 		}
 	}
 	for i, b := range w.kafka.late {
-		if !slices.ContainsFunc(w.kafka.late[:i], func(o *sealed) bool { return o.at == b.at && o.producer == b.producer }) {
+		if !w.now.Before(b.from) && !slices.ContainsFunc(w.kafka.late[:i], func(o *sealed) bool { return o.at == b.at && o.producer == b.producer }) {
 			cs = append(cs, choice{batch: b})
 		}
 	}
 	for _, t := range w.kafka.sorted() {
+		if w.now.Before(t.from) {
+			continue
+		}
 		for i := range t.unsaid {
 			cs = append(cs, choice{marker: t, i: i})
 		}
@@ -343,7 +360,21 @@ func (w *world) advance() {
 		due(m.heard.Add(m.session + time.Millisecond))
 	}
 	due(w.kafka.group.deadline)
+	for _, b := range w.kafka.late {
+		due(b.from)
+	}
+	for _, m := range w.machines {
+		if m.process == nil {
+			continue
+		}
+		for _, pr := range m.process.client.producers {
+			for _, b := range pr.queue {
+				due(b.from)
+			}
+		}
+	}
 	for _, t := range w.kafka.transactions {
+		due(t.from)
 		if !t.begun.IsZero() {
 			due(t.begun.Add(t.timeout))
 		}

@@ -1,0 +1,133 @@
+package sim
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// enough is the number of seeds within which a mistake has to be found.
+const enough = 1000
+
+// mutant is a mistake in the code that runs over Kafka: in a file, something is replaced.
+type mutant struct {
+	name, file string
+	replace    [][2]string
+}
+
+var mutants = []mutant{
+	{"the stores take the rows before they are committed", "internal/worker/commit.go", [][2]string{{
+		"	if w.c.ExactlyOnce {\n		if err := w.producer.Commit(",
+		"	for _, e := range w.order {\n		for _, s := range e.stores {\n			if err := s.Commit(-1); err != nil {\n				return err\n			}\n		}\n	}\n	if w.c.ExactlyOnce {\n		if err := w.producer.Commit(",
+	}}},
+	{"a store's offset is in a file of its own", "internal/store/database.go", [][2]string{
+		{"	at    position\n", "	at    position\n	dir   string\n"},
+		{"d := &database{files: files, res: res, at: noPosition}", "d := &database{files: files, res: res, at: noPosition, dir: dir}"},
+		{"	d.at = p\n	return nil", "	d.at = p\n	if d.dir == \"\" {\n		return nil\n	}\n	return d.res.disk.WriteFile(d.dir+\"/OFFSET\", buf[:], true)"},
+		{"	b, err := d.db.Get(positionKey, nil)\n", "	if b, err := d.res.disk.ReadFile(d.dir + \"/OFFSET\"); err == nil {\n		d.at, err = readPosition(b)\n		return err\n	}\n	b, err := d.db.Get(positionKey, nil)\n"},
+	}},
+	{"offsets are committed by no member and of no generation", "internal/worker/commit.go", [][2]string{{
+		"w.producer.Commit(member, offsets)",
+		"w.producer.Commit(broker.Member{Group: member.Group, Generation: -1}, offsets)",
+	}}},
+	{"offsets are committed before the results are acknowledged", "internal/worker/commit.go", [][2]string{
+		{"	return w.producer.Wait()\n", "	return w.producer.Flush()\n"},
+		{"} else if err := w.producer.Wait(); err != nil {", "} else if err := w.producer.Flush(); err != nil {"},
+	}},
+	{"the changelog is written before the results are acknowledged", "internal/worker/commit.go", [][2]string{
+		{"	return w.producer.Wait()\n", "	return nil\n"},
+	}},
+	{"an unknown outcome is taken for a commit", "internal/worker/commit.go", [][2]string{{
+		"if err := w.producer.Commit(member, offsets); err != nil {",
+		"if err := w.producer.Commit(member, offsets); err != nil && broker.Fenced(err) {",
+	}}},
+	{"the next membership commits what was lost with the last one", "internal/worker/gate.go", [][2]string{
+		{"if !g.open || g.losses != losses {", "if !g.open {"},
+	}},
+	{"a task that was lost is kept", "internal/worker/end.go", [][2]string{{
+		"	for _, e := range w.entries() {\n		w.release(e)\n	}\n	return w.renew()",
+		"	return w.renew()",
+	}}},
+	{"a store is restored to the end of what is committed", "internal/worker/start.go", [][2]string{
+		{"w.c.Client.ListOffsets(e.ctx, own, broker.Latest, false)", "w.c.Client.ListOffsets(e.ctx, own, broker.Latest, true)"},
+	}},
+	{"a store is restored with what was aborted", "internal/worker/start.go", [][2]string{
+		{"ReadCommitted: true, Progress", "ReadCommitted: false, Progress"},
+	}},
+	{"a task that ends keeps its uncommitted rows", "internal/task/commit.go", [][2]string{
+		{"		s.Abort()\n", "		_ = s\n"},
+	}},
+	{"a task is given on while its owner has it", "internal/assign/assign.go", [][2]string{
+		{"if o, ok := owner[t]; ok && members[o].ID != target[t] {", "if o, ok := owner[t]; false && ok && members[o].ID != target[t] {"},
+	}},
+	{"a revoked task is dropped without a commit and then committed", "internal/worker/end.go", [][2]string{
+		{"if e.leaving && (e.task == nil || !e.task.Changed()) {", "if e.leaving {"},
+	}},
+	{"a fold that its store has forgotten replaces the result", "kstream/fold.go", [][2]string{
+		{"if dropped && d.whole {", "if false && dropped {"},
+	}},
+	{"a store does not notice that it is damaged", "internal/store/resources.go", [][2]string{
+		{"opt.DefaultStrict | opt.StrictManifest | opt.StrictJournal", "opt.NoStrict"},
+	}},
+	{"what is written is not synced", "internal/store/resources.go", [][2]string{
+		{"		Filter:                       r.filter,\n", "		Filter:                       r.filter,\n		NoSync:                       true,\n"},
+	}},
+}
+
+var failedSeed = regexp.MustCompile(`seed (\d+) fails: (.*)`)
+
+// TestMutants builds the simulation with each mistake, and expects that seeds find it.
+func TestMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the simulation once for each mutant")
+	}
+	root, err := filepath.Abs("../..")
+	require.NoError(t, err)
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path := filepath.Join(root, m.file)
+			source, err := os.ReadFile(path)
+			require.NoError(t, err)
+			text := string(source)
+			for _, r := range m.replace {
+				require.Equal(t, 1, strings.Count(text, r[0]), "%s has changed: the mutant needs %q", m.file, r[0])
+				text = strings.Replace(text, r[0], r[1], 1)
+			}
+			mutated := filepath.Join(dir, "mutated.go")
+			require.NoError(t, os.WriteFile(mutated, []byte(text), 0o600))
+			overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: mutated}})
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
+			cmd := exec.Command("go", "test", "-vet=off", "-count=1", "-overlay", filepath.Join(dir, "overlay.json"), "./internal/sim", "-run", "^TestSim$", "-seeds", "1000", "-first", "1")
+			cmd.Dir = root
+			out, err := cmd.CombinedOutput()
+			found := failedSeed.FindStringSubmatch(string(out))
+			require.Error(t, err, "%d seeds did not find it", enough)
+			require.NotNil(t, found, "%s", out)
+			t.Logf("found by seed %s: %s", found[1], found[2])
+		})
+	}
+}
+
+// TestMutantsOfTheClient does the same for mistakes of a client.
+func TestMutantsOfTheClient(t *testing.T) {
+	for name, plant := range map[string]func(*cluster){
+		"a transactional id is taken over without a new epoch":       func(k *cluster) { k.sloppyEpochs = true },
+		"offsets are read though a transaction is about to end":      func(k *cluster) { k.unstableOffsets = true },
+		"offsets are committed beside the transaction and not in it": func(k *cluster) { k.offsetsApart = true },
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, bad := runSeeds(1, enough, func(w *world) { plant(w.kafka) })
+			require.NotNil(t, bad, "%d seeds did not find it", enough)
+			t.Logf("found by seed %d: %v", bad.seed, bad.err)
+		})
+	}
+}
