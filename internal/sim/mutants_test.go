@@ -106,7 +106,7 @@ func TestMutants(t *testing.T) {
 			overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{path: mutated}})
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "overlay.json"), overlay, 0o600))
-			cmd := exec.Command("go", "test", "-vet=off", "-count=1", "-overlay", filepath.Join(dir, "overlay.json"), "./internal/sim", "-run", "^TestSim$", "-seeds", "1000", "-first", "1")
+			cmd := exec.Command("go", "test", "-vet=off", "-count=1", "-ldflags=-s -w", "-overlay", filepath.Join(dir, "overlay.json"), "./internal/sim", "-run", "^TestSim$", "-seeds", "1000", "-first", "1")
 			cmd.Dir = root
 			out, err := cmd.CombinedOutput()
 			found := failedSeed.FindStringSubmatch(string(out))
