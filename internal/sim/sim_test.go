@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -25,6 +26,12 @@ var (
 	seedsFlag = flag.Uint64("seeds", 0, "how many seeds to run; 0: 2000, or 200 with -short")
 	firstFlag = flag.Uint64("first", 0, "the first of the seeds; 0: one that nobody had before")
 )
+
+// TestMain lets garbage wait: a world leaves much, and soon.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // plans are those of the programs.
 var plans = sync.OnceValue(func() map[*program]*plan.Plan {
