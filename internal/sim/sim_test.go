@@ -23,7 +23,7 @@ import (
 
 var (
 	seedFlag  = flag.Uint64("seed", 0, "replay one seed, with all that happens")
-	seedsFlag = flag.Uint64("seeds", 0, "how many seeds to run; 0: 2000, or 200 with -short")
+	seedsFlag = flag.Uint64("seeds", 0, "how many seeds to run; 0: 500, or 100 with -short")
 	firstFlag = flag.Uint64("first", 0, "the first of the seeds; 0: one that nobody had before")
 )
 
@@ -241,8 +241,8 @@ func TestSim(t *testing.T) {
 	}
 	n, first := *seedsFlag, *firstFlag
 	if n == 0 {
-		if n = 2000; testing.Short() {
-			n = 200
+		if n = 500; testing.Short() {
+			n = 100
 		}
 	}
 	if first == 0 {
