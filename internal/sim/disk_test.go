@@ -23,7 +23,6 @@ import (
 // that was synced.
 type disk struct {
 	mu      sync.Mutex
-	moved   *sync.Cond       // something was written
 	names   map[string]*file // of files and directories, as a process sees them
 	durable map[string]*file
 	journal []change // to names, that are not durable

@@ -39,8 +39,8 @@ type process struct {
 	err     error // of Run
 }
 
-// killed unwinds what a dead process was doing.
-var killed = errors.New("sim: killed")
+// errKilled unwinds what a dead process was doing.
+var errKilled = errors.New("sim: killed")
 
 var noTime time.Time
 
@@ -92,7 +92,7 @@ func (p *process) log() *slog.Logger {
 // die ends the process that the current strand is of. It does not return.
 func (p *process) die() {
 	p.dead = true
-	panic(killed)
+	panic(errKilled)
 }
 
 // bury clears away what is left of a process that died.
@@ -117,7 +117,7 @@ func (p *process) bury() {
 // Now is the time.
 func (p *process) Now() time.Time {
 	if p.dead {
-		panic(killed)
+		panic(errKilled)
 	}
 	return p.w.now
 }
@@ -125,7 +125,7 @@ func (p *process) Now() time.Time {
 // Go starts a strand.
 func (p *process) Go(f func()) {
 	if p.dead {
-		panic(killed)
+		panic(errKilled)
 	}
 	p.w.spawn(p, f)
 }
@@ -157,12 +157,12 @@ func (p *process) Wait(ctx context.Context, wake <-chan struct{}, d time.Duratio
 // when it is chosen.
 func (p *process) pause(ready func() bool, until time.Time) {
 	if p.dead {
-		panic(killed)
+		panic(errKilled)
 	}
 	s := p.w.current
 	s.ready, s.until = ready, until
 	if !s.yield(struct{}{}) || p.dead {
-		panic(killed)
+		panic(errKilled)
 	}
 	s.ready, s.until = nil, noTime
 }

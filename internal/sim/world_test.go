@@ -137,7 +137,7 @@ func (w *world) spawn(p *process, f func()) {
 	s.resume, s.stop = iter.Pull(func(yield func(struct{}) bool) {
 		s.yield = yield
 		defer func() {
-			if r := recover(); r != nil && r != killed {
+			if r := recover(); r != nil && r != errKilled {
 				panic(r)
 			}
 		}()
