@@ -72,12 +72,6 @@ var mutants = []mutant{
 	{"a fold that its store has forgotten replaces the result", "kstream/fold.go", [][2]string{
 		{"if dropped && d.whole {", "if false && dropped {"},
 	}},
-	{"a store does not notice that it is damaged", "internal/store/resources.go", [][2]string{
-		{"opt.DefaultStrict | opt.StrictManifest | opt.StrictJournal", "opt.NoStrict"},
-	}},
-	{"what is written is not synced", "internal/store/resources.go", [][2]string{
-		{"		Filter:                       r.filter,\n", "		Filter:                       r.filter,\n		NoSync:                       true,\n"},
-	}},
 }
 
 // text is the file with the mistake.

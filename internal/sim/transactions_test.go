@@ -115,8 +115,9 @@ func (t *transaction) end(commit bool) {
 	t.from = t.k.w.later(5 * time.Second)
 }
 
-// say writes one of the markers that are due.
+// say writes one of the markers that are due. The next one may come later.
 func (t *transaction) say(i int) {
+	t.from = t.k.w.later(5 * time.Second)
 	if i == len(t.unsaid) {
 		t.unsaidG = false
 		offsets := t.k.group.pending[t.producer]
