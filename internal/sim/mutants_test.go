@@ -47,9 +47,6 @@ var mutants = []mutant{
 		"if err := w.producer.Commit(member, offsets); err != nil {",
 		"if err := w.producer.Commit(member, offsets); err != nil && broker.Fenced(err) {",
 	}}},
-	{"the next membership commits what was lost with the last one", "internal/worker/gate.go", [][2]string{
-		{"return g.member, g.open && g.losses == losses", "return g.member, g.open"},
-	}},
 	{"a task that was lost is kept", "internal/worker/end.go", [][2]string{{
 		"	for _, e := range w.entries() {\n		w.release(e)\n	}\n	return w.renew()",
 		"	return w.renew()",
