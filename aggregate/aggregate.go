@@ -9,7 +9,10 @@
 // them all. Package aggregate is pure: no I/O and no clock.
 package aggregate
 
-import "cmp"
+import (
+	"cmp"
+	"reflect"
+)
 
 // Aggregator folds values of V into an A, in the order they come. Only Add is always
 // needed; Build asks for the others where they are. The functions may change the A that
@@ -20,6 +23,31 @@ type Aggregator[V, A any] struct {
 	Add    func(A, V) A   // folds one more value
 	Remove func(A, V) A   // takes a value out again: for grouped tables
 	Merge  func(a, b A) A // folds two folds, the earlier first: for sessions
+
+	lawful functions // those for which MergeIsAdd holds
+}
+
+// functions are the code of Init, First, Add and Merge, which tells the functions that this
+// package made from those of a program.
+type functions [4]uintptr
+
+func (g Aggregator[V, A]) functions() functions {
+	of := func(f any) uintptr { return reflect.ValueOf(f).Pointer() }
+	return functions{of(g.Init), of(g.First), of(g.Add), of(g.Merge)}
+}
+
+// MergeIsAdd says whether it is known that Merge does what Add does: that values which are
+// folded in parts, in any order, and merged give the fold of them all. It is known of Sum of
+// whole numbers, of Max and of Min, until one of their functions is replaced. Hopping windows
+// then need not fold a record once for each of them: see kstream.Aggregate.
+func (g Aggregator[V, A]) MergeIsAdd() bool {
+	return g.lawful != functions{} && g.lawful == g.functions()
+}
+
+// obey notes that MergeIsAdd holds.
+func (g Aggregator[V, A]) obey() Aggregator[V, A] {
+	g.lawful = g.functions()
+	return g
 }
 
 // Apply folds v into acc, and gives the new fold. Without has there is no acc yet, and it is
@@ -53,45 +81,59 @@ type Number interface {
 // they overflow; floating-point ones round, so the last digits may depend on the order,
 // and once there is a NaN the sum stays NaN.
 func Sum[V any, N Number](of func(V) N) Aggregator[V, N] {
-	return Aggregator[V, N]{
+	g := Aggregator[V, N]{
 		Add:    func(sum N, v V) N { return sum + of(v) },
 		Remove: func(sum N, v V) N { return sum - of(v) },
 		Merge:  func(a, b N) N { return a + b },
 	}
+	if one, two := N(1), N(2); one/two != 0 { // floating-point numbers round
+		return g
+	}
+	return g.obey()
 }
 
 // Max keeps the greatest of what of gives; text is ordered by its bytes. It has First, as
 // without a value there is none, and Merge. A NaN counts as missing: the fold is NaN only
 // while all values are. So the order of the values does not matter.
 func Max[V any, N cmp.Ordered](of func(V) N) Aggregator[V, N] {
-	return keep(of, func(a, b N) N { return max(a, b) })
+	return Aggregator[V, N]{
+		First: of,
+		Add:   func(kept N, v V) N { return greater(kept, of(v)) },
+		Merge: func(a, b N) N { return greater(a, b) },
+	}.obey()
 }
 
 // Min keeps the least of what of gives; text is ordered by its bytes. It has First, as
 // without a value there is none, and Merge. A NaN counts as missing: the fold is NaN only
 // while all values are. So the order of the values does not matter.
 func Min[V any, N cmp.Ordered](of func(V) N) Aggregator[V, N] {
-	return keep(of, func(a, b N) N { return min(a, b) })
-}
-
-// keep folds by choosing one of two, where only a number can be chosen over a NaN. Go's
-// max and min choose the NaN, and one bad record would spoil the fold for ever.
-func keep[V any, N cmp.Ordered](of func(V) N, choose func(a, b N) N) Aggregator[V, N] {
-	merge := func(a, b N) N {
-		switch {
-		case isNaN(a):
-			return b
-		case isNaN(b):
-			return a
-		default:
-			return choose(a, b)
-		}
-	}
 	return Aggregator[V, N]{
 		First: of,
-		Add:   func(kept N, v V) N { return merge(kept, of(v)) },
-		Merge: merge,
+		Add:   func(kept N, v V) N { return lesser(kept, of(v)) },
+		Merge: func(a, b N) N { return lesser(a, b) },
+	}.obey()
+}
+
+// greater and lesser choose one of two, where only a number can be chosen over a NaN. Go's
+// max and min choose the NaN, and one bad record would spoil the fold for ever.
+func greater[N cmp.Ordered](a, b N) N {
+	switch {
+	case isNaN(a):
+		return b
+	case isNaN(b):
+		return a
 	}
+	return max(a, b)
+}
+
+func lesser[N cmp.Ordered](a, b N) N {
+	switch {
+	case isNaN(a):
+		return b
+	case isNaN(b):
+		return a
+	}
+	return min(a, b)
 }
 
 // isNaN works for any ordered type: a NaN is the one value that is not equal to itself.

@@ -185,3 +185,35 @@ func TestApplyDoesNotAllocate(t *testing.T) {
 		require.Zero(t, testing.AllocsPerRun(100, func() { g.Apply(g.Apply(0, false, 1), true, 2) }))
 	}
 }
+
+func TestMergeIsAdd(t *testing.T) {
+	sum, high, low := aggregate.Sum(itself[int64]), aggregate.Max(itself[float64]), aggregate.Min(itself[string])
+	require.True(t, sum.MergeIsAdd())
+	require.True(t, high.MergeIsAdd())
+	require.True(t, low.MergeIsAdd())
+	type money int32
+	require.True(t, aggregate.Sum(itself[money]).MergeIsAdd())
+
+	require.False(t, aggregate.Sum(itself[float64]).MergeIsAdd(), "it rounds")
+	require.False(t, aggregate.Aggregator[int, int]{}.MergeIsAdd())
+	own := aggregate.Fold(nil, func(a, v int) int { return a + v })
+	own.Merge = func(a, b int) int { return a + b }
+	require.False(t, own.MergeIsAdd(), "nothing is known of it")
+
+	for name, replace := range map[string]func(g, other *aggregate.Aggregator[float64, float64]){
+		"Init":  func(g, _ *aggregate.Aggregator[float64, float64]) { g.Init = func() float64 { return 7 } },
+		"First": func(g, _ *aggregate.Aggregator[float64, float64]) { g.First = nil },
+		"Add": func(g, _ *aggregate.Aggregator[float64, float64]) {
+			g.Add = func(a, _ float64) float64 { return a + 1 }
+		},
+		"Merge":          func(g, _ *aggregate.Aggregator[float64, float64]) { g.Merge = func(a, _ float64) float64 { return a } },
+		"another's Add":  func(g, other *aggregate.Aggregator[float64, float64]) { g.Add = other.Add },
+		"Merge with nil": func(g, _ *aggregate.Aggregator[float64, float64]) { g.Merge = nil },
+	} {
+		g, other := high, aggregate.Min(itself[float64])
+		replace(&g, &other)
+		require.False(t, g.MergeIsAdd(), name)
+	}
+	high.Remove = func(a, _ float64) float64 { return a }
+	require.True(t, high.MergeIsAdd(), "Remove has nothing to do with it")
+}

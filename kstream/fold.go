@@ -15,34 +15,64 @@ import (
 // fold keeps the fold of each group in a store and sends its changes, when they are to be
 // sent.
 func fold[G, V, A any](g Grouped[G, V], kind string, f aggregate.Aggregator[V, A], in state.Store[G, A]) ktable.Table[G, A] {
-	return ktable.Table[G, A]{Step: emitted(foldStep(g, kind, f, in, true), emissionOf(g.windows), in)}
+	step := foldStep(g, kind, f, in, true, sharesPanes(g, f))
+	return ktable.Table[G, A]{Step: emitted(step, emissionOf(g.windows), in)}
 }
 
 // foldStep adds the step that folds. Of several steps with one store one is its owner.
-func foldStep[G, V, A any](g Grouped[G, V], kind string, f aggregate.Aggregator[V, A], in state.Store[G, A], owner bool) *graph.Step {
+func foldStep[G, V, A any](g Grouped[G, V], kind string, f aggregate.Aggregator[V, A], in state.Store[G, A], owner, panes bool) *graph.Step {
 	checkFold(g, f, in)
-	wire := foldGroup[G, V, A]
-	if g.windows != nil {
-		switch window.KindOf(g.windows) {
-		case window.AtRecords:
-			wire = foldSliding[G, V, A]
-		case window.Sessions:
-			wire = foldSessions[G, V, A]
-		}
-	}
+	wire := folding[G, V, A](g, panes)
 	var s *graph.Step
 	s = graph.Map(g.stream.Step, kind, func(w *graph.Wiring, next graph.Handler[G, graph.Change[A]]) graph.Handler[G, V] {
-		return wire(w, newFolder(w, s, g, f, in, next))
+		d := newFolder(w, s, g, f, in, next)
+		switch {
+		case panes:
+			d.panes = newPanes(w, s, d, in, next)
+		case onClose(g):
+			d.closer = newCloser(w, s, g, in, next)
+		}
+		return wire(w, d)
 	})
 	if owner {
 		graph.Keep(s, in)
 	} else {
 		graph.Share(s, in)
 	}
-	if closes := closing(g, in); g.windows != nil && window.EmitOnClose(g.windows) && in.Key != nil {
-		s.Use(s.Builder().Store(closes.Spec()))
+	if in.Key == nil {
+		return s // a mistake that is noted already
+	}
+	if onClose(g) {
+		s.Use(s.Builder().Store(closing(g, in).Spec()))
+	}
+	if panes {
+		s.Use(s.Builder().Store(paned(in).Spec()))
 	}
 	return s
+}
+
+// folding is how a grouped stream is folded in a task.
+func folding[G, V, A any](g Grouped[G, V], panes bool) func(*graph.Wiring, *folder[G, V, A]) graph.Handler[G, V] {
+	switch {
+	case g.windows == nil:
+		return foldGroup[G, V, A]
+	case panes:
+		return foldPanes[G, V, A]
+	case window.KindOf(g.windows) == window.AtRecords:
+		return foldSliding[G, V, A]
+	case window.KindOf(g.windows) == window.Sessions:
+		return foldSessions[G, V, A]
+	case onClose(g):
+		return func(w *graph.Wiring, d *folder[G, V, A]) graph.Handler[G, V] {
+			return spread(w, g.windows, g.cut, foldGroup(w, d))
+		}
+	}
+	return foldGroup[G, V, A]
+}
+
+// onClose says whether results are sent once, when windows close.
+func onClose[G, V any](g Grouped[G, V]) bool {
+	return g.windows != nil && window.EmitOnClose(g.windows)
 }
 
 // checkFold refuses what cannot be folded so.
@@ -79,22 +109,17 @@ type folder[G, V, A any] struct {
 	nullFold func(A) bool
 	whole    bool          // what the store has forgotten is over: a session may begin before that
 	closer   *closer[G, A] // of results that are sent when their windows close; nil
+	panes    *panes[G, A]  // of those that are put together from panes; nil
 	meta     plan.Meta
 }
 
 func newFolder[G, V, A any](w *graph.Wiring, s *graph.Step, g Grouped[G, V], f aggregate.Aggregator[V, A], in state.Store[G, A], next graph.Handler[G, graph.Change[A]]) *folder[G, V, A] {
 	rows := graph.Rows[G, A](w, s)
-	d := &folder[G, V, A]{
+	return &folder[G, V, A]{
 		w: w, f: f, g: g, rows: rows, send: graph.SenderOf(w, s, in.Key, next), old: s.Old(),
 		nullKey: graph.NullKey[G](), nullVal: graph.NullValue[V](), nullFold: graph.NullValue[A](),
+		whole: g.windows != nil && window.KindOf(g.windows) != window.Sessions,
 	}
-	if g.windows != nil {
-		d.whole = window.KindOf(g.windows) != window.Sessions
-		if window.EmitOnClose(g.windows) {
-			d.closer = newCloser(w, s, g, in, next)
-		}
-	}
-	return d
 }
 
 // load reads the fold of a group. Old is read apart, since a fold may change what it is

@@ -54,39 +54,32 @@ func WindowedBy[K, V any](g Grouped[K, V], w window.Windows) Grouped[window.Key[
 	if g.windows != nil {
 		b.Fail("WindowedBy of a stream that is windowed already: window it once")
 	}
-	wire := windowed[K, V]
-	if kind := window.KindOf(w); kind == window.AtRecords || kind == window.Sessions {
-		wire = pointed[K, V]
-	}
+	fold := window.KindOf(w) == window.AtRecords || window.KindOf(w) == window.Sessions || window.EmitOnClose(w)
 	out.stream = add(g.stream, "windowed", func(c *graph.Wiring, next graph.Handler[window.Key[K], V]) graph.Handler[K, V] {
-		null, each := graph.NullKey[K](), wire(c, w, next)
+		null, cut := graph.NullKey[K](), out.cut
+		if !fold {
+			next = spread(c, w, cut, next)
+		}
 		return func(k K, v V, m *plan.Meta) error {
 			if null(k, m) {
 				c.Drop(plan.NullKey)
 				return nil
 			}
-			return each(k, v, m)
+			return next(cut.at(window.Key[K]{Key: k}, m.Time, m.Time), v, m)
 		}
 	})
 	return out
 }
 
-// windowed sends a record once for each window that holds its time.
-func windowed[K, V any](c *graph.Wiring, w window.Windows, next graph.Handler[window.Key[K], V]) graph.Handler[K, V] {
-	clock, cut := clockOf(c, w), cutKeys[K]()
-	size, grace := window.Size(w), window.Grace(w)
-	return func(k K, v V, m *plan.Meta) error {
-		clock.Advance(m.Time)
-		first, last, every := window.Starts(w, m.Time)
-		if first > last {
-			c.Drop(plan.NoTime) // before the first window, or so late that none holds it
-		}
+// spread sends a record once for each window that holds its time. A record comes under the
+// window that is its time alone. It stays so until it is folded where the fold has a clock
+// and says when windows close, and where the windows depend on the records.
+func spread[G, V any](c *graph.Wiring, w window.Windows, cut cut[G], next graph.Handler[G, V]) graph.Handler[G, V] {
+	holding, size := holding(c, w), window.Size(w)
+	return func(k G, v V, m *plan.Meta) error {
+		first, last, every := holding(m.Time)
 		for start := first; start <= last; start += every {
-			if start+size <= clock.Time-grace {
-				c.Drop(plan.Late)
-				continue
-			}
-			if err := next(cut.at(window.Key[K]{Key: k}, start, start+size), v, m); err != nil {
+			if err := next(cut.at(k, start, start+size), v, m); err != nil {
 				return err
 			}
 		}
@@ -94,12 +87,20 @@ func windowed[K, V any](c *graph.Wiring, w window.Windows, next graph.Handler[wi
 	}
 }
 
-// pointed sends a record under the window that is its time alone: what windows there are
-// depends on the records, and the fold finds out.
-func pointed[K, V any](_ *graph.Wiring, _ window.Windows, next graph.Handler[window.Key[K], V]) graph.Handler[K, V] {
-	cut := cutKeys[K]()
-	return func(k K, v V, m *plan.Meta) error {
-		return next(cut.at(window.Key[K]{Key: k}, m.Time, m.Time), v, m)
+// holding gives, as window.Starts does, the windows that hold a time and take it. It moves
+// the clock to the time and counts the windows for which it is late.
+func holding(c *graph.Wiring, w window.Windows) func(t int64) (first, last, every int64) {
+	clock, size, grace := clockOf(c, w), window.Size(w), window.Grace(w)
+	return func(t int64) (first, last, every int64) {
+		clock.Advance(t)
+		first, last, every = window.Starts(w, t)
+		if first > last {
+			c.Drop(plan.NoTime) // before the first window, or so late that none holds it
+		}
+		for ; first <= last && first+size <= clock.Time-grace; first += every {
+			c.Drop(plan.Late)
+		}
+		return first, last, every
 	}
 }
 
@@ -125,6 +126,10 @@ func Reduce[G, V any](g Grouped[G, V], f func(a, v V) V, in state.Store[G, V]) k
 
 // Aggregate folds the records of each group. A nil result deletes the row, and the next
 // record of the group starts anew. For sessions the Aggregator needs Merge.
+//
+// A record costs a fold for each window that holds it. In hopping windows with
+// window.OnClose it costs one, however many they are, if a.MergeIsAdd: the store then has
+// a window from when it closes.
 func Aggregate[G, V, A any](g Grouped[G, V], a aggregate.Aggregator[V, A], in state.Store[G, A]) ktable.Table[G, A] {
 	return fold(g, "aggregate", a, in)
 }
@@ -164,6 +169,6 @@ type base[A any] struct {
 func Folding[G, V, A any](g Grouped[G, V], a aggregate.Aggregator[V, A]) Input[G, A] {
 	return Input[G, A]{base[A]{a.Init, a.Merge}, func(in state.Store[G, A], owner bool, first base[A]) (*graph.Step, emission) {
 		a.Init, a.Merge = first.init, first.merge
-		return foldStep(g, "fold", a, in, owner), emissionOf(g.windows)
+		return foldStep(g, "fold", a, in, owner, false), emissionOf(g.windows)
 	}}
 }
