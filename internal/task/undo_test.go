@@ -19,9 +19,11 @@ import (
 
 var (
 	tens = window.Tumbling{Size: 10 * time.Millisecond}
+	hops = window.Hopping{Size: 60 * time.Millisecond, Every: 30 * time.Millisecond, Emit: window.OnClose()}
 
 	windows = state.Store[window.Key[string], int64]{Name: "windows", Key: window.Keys(serde.String, tens), Value: serde.Int64, Retention: time.Second}
 	rows    = state.Store[string, string]{Name: "rows", Key: serde.String, Value: serde.String}
+	shared  = state.Store[window.Key[string], int64]{Name: "shared", Key: window.Keys(serde.String, hops), Value: serde.Int64}
 	past    = state.Store[string, string]{Name: "past", Key: serde.String, Value: serde.String, History: time.Second}
 )
 
@@ -30,6 +32,8 @@ func messy(b *topology.Builder) {
 	in := kstream.From(b, text("in"))
 	counts := kstream.Count(kstream.WindowedBy(kstream.GroupByKey(in), tens), windows)
 	kstream.To(kstream.SelectKey(kstream.Updates(counts), func(k window.Key[string], _ int64) string { return k.Key }), numbers("counts"))
+	closed := kstream.Count(kstream.WindowedBy(kstream.GroupByKey(in), hops), shared)
+	kstream.To(kstream.SelectKey(kstream.Updates(closed), func(k window.Key[string], _ int64) string { return k.Key }), numbers("closed"))
 	last := kstream.ProcessValues(in, "mess", func(c *topology.Context[string, string]) (topology.Processor[string, string], error) {
 		row, err := topology.Open(c, rows)
 		if err != nil {
@@ -87,14 +91,20 @@ func TestABadRecordLeavesNothing(t *testing.T) {
 			require.Equal(t, map[plan.Drop]int64{plan.BadRecord: 3}, with.Dropped())
 			require.Empty(t, without.Dropped())
 
+			with.send("in", record("k", "four", 70))
+			without.send("in", record("k", "four", 70))
+			want = []string{"counts k=1@70", "closed k=3@25", `last k=four after "three" at 70@70`}
+			require.Equal(t, want, without.sent())
+			require.Equal(t, want, with.sent())
+
 			with.advance(time.Millisecond)
 			without.advance(time.Millisecond)
 			changes := without.commit()
-			require.Contains(t, changes, "rows scheduled by three=@1")
+			require.Contains(t, changes, "rows scheduled by four=@1")
 			require.Equal(t, changes, with.commit(), "what goes to changelogs, with what was scheduled")
 			in := kafka.Partition{Topic: "in"}
-			require.Equal(t, int64(6), with.offsets[in].At, "the bad records are passed")
-			require.Equal(t, int64(3), without.offsets[in].At)
+			require.Equal(t, int64(7), with.offsets[in].At, "the bad records are passed")
+			require.Equal(t, int64(4), without.offsets[in].At)
 			require.Equal(t, without.offsets[in].Metadata, with.offsets[in].Metadata, "the times of the partition and of operators")
 		})
 	}
