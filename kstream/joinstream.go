@@ -167,7 +167,7 @@ func side[K, V, W, R any](in Stream[K, V], j joining[K, V, W, R], stores []*grap
 					return err
 				}
 			}
-			number.Time++
+			number.Time = max(number.Time, 0) + 1 // the first is 1, as in Kafka Streams
 			if dropped, err := mine.Add(k, m.Time, uint32(number.Time), v); dropped || err != nil {
 				w.Drop(plan.Late)
 				return err

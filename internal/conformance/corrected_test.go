@@ -5,8 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"os"
+	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -54,6 +57,26 @@ func TestCorrections(t *testing.T) {
 			require.Equal(t, wrong, differs, "whether there is anything to correct")
 		})
 	}
+}
+
+// The specs that differ on purpose are those that testdata/README.md tells.
+func TestCorrectedSpecsAreTold(t *testing.T) {
+	text, err := os.ReadFile("testdata/README.md")
+	require.NoError(t, err)
+	_, told, ok := strings.Cut(string(text), "## Where this module differs on purpose")
+	require.True(t, ok)
+	told, _, _ = strings.Cut(told, "\n## ")
+	known := map[string]bool{}
+	for _, f := range read(t, "testdata") {
+		known[f.Spec] = true
+	}
+	var names []string
+	for _, m := range regexp.MustCompile("`([a-z-]+)`").FindAllStringSubmatch(told, -1) {
+		if known[m[1]] {
+			names = append(names, m[1])
+		}
+	}
+	require.ElementsMatch(t, slices.Collect(maps.Keys(corrected)), names)
 }
 
 // comparable is what comes out of a case, as text, and at last what its stores hold.

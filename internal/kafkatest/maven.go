@@ -32,17 +32,43 @@ const pom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
 </project>
 `
 
+// streamsPom names what a Java program of a test needs: Kafka Streams with its test driver,
+// and a compiler, which a Java that only runs programs has not.
+const streamsPom = `<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>kafkatest</groupId>
+  <artifactId>kafkatest-streams</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.kafka</groupId>
+      <artifactId>kafka-streams-test-utils</artifactId>
+      <version>` + Version + `</version>
+    </dependency>
+    <dependency>
+      <groupId>org.eclipse.jdt</groupId>
+      <artifactId>ecj</artifactId>
+      <version>3.42.0</version>
+    </dependency>
+  </dependencies>
+</project>
+`
+
 // copyJars is Maven's goal that copies a project's jars into a folder. The version is given so
 // that Maven does not look for the newest.
 const copyJars = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
-// mavenLimit is how long Maven may take to fetch 45 MB.
+// mavenLimit is how long Maven may take to fetch 100 MB.
 const mavenLimit = 10 * time.Minute
 
-// jars returns the folder with Kafka's jars. The first call on a machine fetches them with
-// Maven, into the user's cache directory. Test binaries that need them at once wait for one
-// of them to fetch.
-func jars() (string, error) {
+// jars returns the folder with Kafka's jars.
+func jars() (string, error) { return fetched(Version, pom) }
+
+// fetched returns the folder with the jars of a pom. The first call on a machine fetches them
+// with Maven, into a folder of the user's cache directory. Test binaries that need them at
+// once wait for one of them to fetch.
+func fetched(name, pom string) (string, error) {
 	cache, err := cacheDir()
 	if err != nil {
 		return "", err
@@ -52,18 +78,18 @@ func jars() (string, error) {
 		return "", fmt.Errorf("lock %s: %w", cache, err)
 	}
 	defer unlock()
-	dir := filepath.Join(cache, Version)
+	dir := filepath.Join(cache, name)
 	if have, err := os.ReadFile(filepath.Join(dir, "pom.xml")); err == nil && string(have) == pom {
 		return filepath.Join(dir, "libs"), nil
 	}
-	if err := fetch(dir); err != nil {
+	if err := fetch(dir, pom); err != nil {
 		return "", err
 	}
 	return filepath.Join(dir, "libs"), nil
 }
 
 // fetch makes dir hold the pom and its jars, whole or not at all. The caller holds the lock.
-func fetch(dir string) error {
+func fetch(dir, pom string) error {
 	mvn, err := exec.LookPath("mvn")
 	if err != nil {
 		return fmt.Errorf("no Maven: %w", err)
