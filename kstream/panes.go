@@ -76,13 +76,17 @@ func foldPanes[G, V, A any](w *graph.Wiring, d *folder[G, V, A]) graph.Handler[G
 		if err != nil {
 			return err
 		}
-		if !has {
-			if err := p.expect(k, start); err != nil {
-				return err
-			}
+		_, dropped, err := p.panes.Save(pane, d.f.Apply(acc, has, v), max(ms, m.Time))
+		switch {
+		case err != nil:
+			return err
+		case dropped: // its windows were sent before a crash under AtLeastOnce
+			w.Drop(plan.Late)
+			return nil
+		case has: // a window that closes no later than its own is known
+			return nil
 		}
-		_, _, err = p.panes.Save(pane, d.f.Apply(acc, has, v), max(ms, m.Time))
-		return err
+		return p.expect(k, p.paneOf(m.Time), start)
 	}
 }
 
@@ -127,15 +131,17 @@ func (p *panes[G, A]) close(now int64, m *plan.Meta) error {
 		if _, _, err := p.open.Remove(row.Key, end); err != nil {
 			return err
 		}
-		acc, ms, following, err := p.sum(k, start)
+		acc, has, ms, following, err := p.sum(k, start)
 		if err != nil {
 			return err
 		}
-		if _, _, err := p.rows.Save(k, acc, ms); err != nil {
-			return err
-		}
-		if err := p.next(k, graph.Change[A]{New: acc, HasNew: true}, &plan.Meta{Time: ms, Headers: m.Headers}); err != nil {
-			return err
+		if has { // else its panes are gone, as in foldPanes
+			if _, _, err := p.rows.Save(k, acc, ms); err != nil {
+				return err
+			}
+			if err := p.next(k, graph.Change[A]{New: acc, HasNew: true}, &plan.Meta{Time: ms, Headers: m.Headers}); err != nil {
+				return err
+			}
 		}
 		if err := p.await(k, following); err != nil {
 			return err
@@ -146,12 +152,11 @@ func (p *panes[G, A]) close(now int64, m *plan.Meta) error {
 
 // sum merges the panes of a key's window. It also gives the start of the next window that
 // holds a pane, -1 for none.
-func (p *panes[G, A]) sum(k G, start int64) (acc A, ms, following int64, err error) {
+func (p *panes[G, A]) sum(k G, start int64) (acc A, has bool, ms, following int64, err error) {
 	following = -1
-	has := false
 	for row, err := range p.panes.Starts(k, start, math.MaxInt64, false) {
 		if err != nil {
-			return acc, ms, following, err
+			return acc, has, ms, following, err
 		}
 		at, _ := p.cut.bounds(row.Key)
 		if following < 0 && at >= start+p.every {
@@ -170,18 +175,21 @@ func (p *panes[G, A]) sum(k G, start int64) (acc A, ms, following int64, err err
 		}
 		ms = max(ms, row.Time.UnixMilli())
 	}
-	return acc, ms, following, nil
+	return acc, has, ms, following, nil
 }
 
-// expect makes the window that starts at start the next one of a key, unless an earlier one
-// is: that is known from the panes.
-func (p *panes[G, A]) expect(k G, start int64) error {
+// expect makes the window that starts at start, the first of a new pane, the next one of a
+// key, unless an earlier one is: that is known from the other panes.
+func (p *panes[G, A]) expect(k G, pane, start int64) error {
 	earliest := p.earliest()
 	for row, err := range p.panes.Starts(k, earliest, math.MaxInt64, false) {
 		if err != nil {
 			return err
 		}
 		at, _ := p.cut.bounds(row.Key)
+		if at == pane {
+			continue
+		}
 		next := p.firstWindow(at, earliest)
 		if next <= start {
 			return nil
