@@ -25,9 +25,10 @@ const (
 	bloomGrowth  = 4
 	bloomBits    = 12 // a key: about 0.4 % of the answers are a wrong "maybe"
 	bloomProbes  = 7
+	maxBlooms    = 15 // more would be of 10^14 keys
 	blockWords   = 8
 	blockBits    = 64 * blockWords
-	bloomVersion = "streams bloom 1\n"
+	bloomVersion = "streams bloom 2\n"
 )
 
 func (b *bloom) add(key []byte) {
@@ -117,8 +118,9 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errBloom = errors.New("the bloom filter is damaged")
 
-// save writes the filters to a file, with a checksum.
-func (b *bloom) save(d Disk, path string) error {
+// save writes the filters to a file, with a checksum of them and of the mark, which says
+// what rows they are of: the "no" of another filter would be wrong.
+func (b *bloom) save(d Disk, path string, mark []byte) error {
 	out := append([]byte(nil), bloomVersion...)
 	out = binary.LittleEndian.AppendUint64(out, uint64(b.n))
 	out = binary.LittleEndian.AppendUint64(out, uint64(len(b.filters)))
@@ -127,13 +129,12 @@ func (b *bloom) save(d Disk, path string) error {
 			out = binary.LittleEndian.AppendUint64(out, w)
 		}
 	}
-	out = binary.LittleEndian.AppendUint32(out, crc32.Checksum(out, castagnoli))
-	return d.WriteFile(path, out, false)
+	return d.WriteFile(path, binary.LittleEndian.AppendUint32(out, bloomSum(mark, out)), false)
 }
 
 // takeBloom reads a file that save wrote and removes it, durably: after a crash it would
 // lack keys, and a "no" would be wrong.
-func takeBloom(d Disk, path string) (*bloom, error) {
+func takeBloom(d Disk, path string, mark []byte) (*bloom, error) {
 	in, err := d.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -141,24 +142,28 @@ func takeBloom(d Disk, path string) (*bloom, error) {
 	if err := errors.Join(d.Remove(path), d.SyncDir(filepath.Dir(path))); err != nil {
 		return nil, err
 	}
-	return readBloom(in)
+	return readBloom(in, mark)
 }
 
-func readBloom(in []byte) (*bloom, error) {
+func bloomSum(mark, b []byte) uint32 {
+	return crc32.Update(crc32.Checksum(mark, castagnoli), castagnoli, b)
+}
+
+func readBloom(in, mark []byte) (*bloom, error) {
 	const header = len(bloomVersion) + 16
 	body := len(in) - 4
 	if body < header || string(in[:len(bloomVersion)]) != bloomVersion ||
-		crc32.Checksum(in[:body], castagnoli) != binary.LittleEndian.Uint32(in[body:]) {
+		bloomSum(mark, in[:body]) != binary.LittleEndian.Uint32(in[body:]) {
 		return nil, errBloom
 	}
 	b := &bloom{n: int(binary.LittleEndian.Uint64(in[len(bloomVersion):]))}
 	filters := binary.LittleEndian.Uint64(in[len(bloomVersion)+8:])
 	in = in[header:body]
-	for i := range int(filters) {
-		f := make(filterBlocks, capacity(i)*bloomBits/blockBits*blockWords)
-		if len(in) < 8*len(f) {
+	for i := range filters {
+		if i > maxBlooms || len(in) < capacity(int(i))*bloomBits/8 {
 			return nil, errBloom
 		}
+		f := make(filterBlocks, capacity(int(i))*bloomBits/blockBits*blockWords)
 		for j := range f {
 			f[j] = binary.LittleEndian.Uint64(in[8*j:])
 		}

@@ -17,10 +17,10 @@ func TestBloom(t *testing.T) {
 	}
 	require.Len(t, b.filters, 3)
 	path := filepath.Join(t.TempDir(), "x.bloom")
-	require.NoError(t, b.save(machineDisk{}, path))
+	require.NoError(t, b.save(machineDisk{}, path, []byte("mark")))
 	saved, err := os.ReadFile(path)
 	require.NoError(t, err)
-	b, err = takeBloom(machineDisk{}, path)
+	b, err = takeBloom(machineDisk{}, path, []byte("mark"))
 	require.NoError(t, err)
 	require.NoFileExists(t, path)
 
@@ -35,10 +35,10 @@ func TestBloom(t *testing.T) {
 
 	for i := 0; i < len(saved); i += 1 + len(saved)/50 {
 		saved[i] ^= 4
-		_, err := readBloom(saved)
+		_, err := readBloom(saved, []byte("mark"))
 		require.ErrorIs(t, err, errBloom)
 		saved[i] ^= 4
-		_, err = readBloom(saved[:i])
+		_, err = readBloom(saved[:i], []byte("mark"))
 		require.ErrorIs(t, err, errBloom)
 	}
 }

@@ -90,14 +90,18 @@ func checkCounters(s *Store, offset, ahead int64) error {
 	return nil
 }
 
+// records are those of the changelog from one offset to another.
+func records(s Spec, from, to int64) (log []kafka.Record) {
+	for i := from; i < to; i++ {
+		log = append(log, counterRecord(s, i))
+	}
+	return log
+}
+
 // restoreCounters brings a store to an offset and checks that it is exactly there.
 func restoreCounters(t *testing.T, s *Store, end int64) {
 	t.Helper()
-	var log []kafka.Record
-	for i := max(0, s.Offset()); i < end; i++ {
-		log = append(log, counterRecord(s.spec, i))
-	}
-	require.NoError(t, s.Restore(log, end))
+	require.NoError(t, s.Restore(records(s.spec, max(0, s.Offset()), end), end))
 	require.NoError(t, s.FinishRestore())
 	require.NoError(t, checkCounters(s, end, end))
 }

@@ -30,8 +30,8 @@ const (
 )
 
 // openDatabase opens the database in dir, or a new one; an empty dir means memory.
-func openDatabase(dir string, writeBuffer int, res *Resources) (*database, error) {
-	files, err := openStorage(res.disk, dir)
+func openDatabase(dir string, o owner, writeBuffer int, res *Resources) (*database, error) {
+	files, err := openFiles(res.disk, dir, o)
 	if err != nil {
 		return nil, err
 	}

@@ -38,7 +38,7 @@ func openBadDisk(t *testing.T) (*database, *badDisk) {
 	t.Helper()
 	disk := &badDisk{Storage: storage.NewMemStorage()}
 	res := NewResources(ResourceLimits{})
-	d := &database{files: noJournal{disk}, res: res, at: noPosition}
+	d := &database{files: files{Storage: disk}, res: res, at: noPosition}
 	require.NoError(t, d.open(res.options(res.minBuffer)))
 	return d, disk
 }

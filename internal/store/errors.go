@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"syscall"
 
 	"github.com/syndtr/goleveldb/leveldb"
@@ -49,7 +50,7 @@ func isCorrupt(err error) bool {
 		inFile *storage.ErrCorrupted
 	)
 	return errors.As(err, &marked) || errors.As(err, &inDB) || errors.As(err, &inFile) ||
-		errors.Is(err, leveldb.ErrReadOnly)
+		errors.Is(err, leveldb.ErrReadOnly) || errors.Is(err, fs.ErrNotExist)
 }
 
 // isEnvironment reports whether err comes from the machine, not from the files of the
@@ -57,7 +58,7 @@ func isCorrupt(err error) bool {
 func isEnvironment(err error) bool {
 	var no syscall.Errno
 	if errors.As(err, &no) {
-		return no != syscall.ENOENT
+		return no != syscall.ENOENT && no != syscall.EISDIR && no != syscall.ENOTDIR
 	}
 	return errors.Is(err, storage.ErrLocked)
 }
@@ -67,5 +68,15 @@ func (s *Store) fail(doing string, err error) error {
 	if isCorrupt(err) {
 		return &CorruptError{Store: s.spec.Name, Dir: s.dir, Err: err}
 	}
-	return fmt.Errorf("store: %s %q in %q: %w", doing, s.spec.Name, s.dir, err)
+	return fmt.Errorf("store: %s %q in %q: %w", doing, s.spec.Name, s.dir, withRoom(err))
+}
+
+// withRoom adds to an error of a full disk what to do about it.
+func withRoom(err error) error {
+	for _, full := range diskFull {
+		if errors.Is(err, full) {
+			return fmt.Errorf("%w; make room on its disk, or move the state directory to a larger one, and start again: nothing is lost, the store goes on from what it has or is restored from its changelog", err)
+		}
+	}
+	return err
 }

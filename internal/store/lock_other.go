@@ -14,4 +14,6 @@ func lockFile(string) (*os.File, error) {
 	return nil, fmt.Errorf("file locks on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
 
+var diskFull []error
+
 func syncDir(string) error { return nil }

@@ -24,6 +24,9 @@ func lockFile(path string) (*os.File, error) {
 	return nil, errors.Join(err, f.Close())
 }
 
+// diskFull are the errors of a disk without room, of a quota and of a limit of file sizes.
+var diskFull = []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG}
+
 // syncDir makes the names in a directory durable.
 func syncDir(dir string) error {
 	f, err := os.Open(dir)

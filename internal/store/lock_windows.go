@@ -27,5 +27,8 @@ func lockFile(path string) (*os.File, error) {
 	return os.NewFile(uintptr(h), path), nil
 }
 
+// diskFull are ERROR_HANDLE_DISK_FULL and ERROR_DISK_FULL.
+var diskFull = []syscall.Errno{39, 112}
+
 // syncDir does nothing: Windows has no such call, and NTFS keeps the order of renames.
 func syncDir(string) error { return nil }

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"path/filepath"
 )
@@ -10,6 +11,7 @@ import (
 // manifest is the file that describes a store on disk: what it is the state of and, of a
 // window store, which segments it has.
 type manifest struct {
+	id       uint64 // random: whose the other files are
 	origin   string
 	layout   string   // how the rows are laid out
 	base     position // of a store without segments
@@ -32,13 +34,13 @@ const (
 	manifestName = "STORE"
 	// manifestMagic has the format of the whole store as its last number. Raise it when
 	// anything on disk changes: stores of another format are restored anew.
-	manifestMagic = "streams store 2\n"
+	manifestMagic = "streams store 3\n"
 )
 
 var errManifest = errors.New("the file " + manifestName + " is damaged or of another format")
 
 func (m *manifest) encode() []byte {
-	b := []byte(manifestMagic)
+	b := binary.LittleEndian.AppendUint64([]byte(manifestMagic), m.id)
 	for _, s := range []string{m.origin, m.layout} {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
@@ -56,12 +58,14 @@ func (m *manifest) encode() []byte {
 
 func decodeManifest(b []byte) (*manifest, error) {
 	body := len(b) - 4
-	if body < len(manifestMagic) || string(b[:len(manifestMagic)]) != manifestMagic ||
-		crc32.Checksum(b[:body], castagnoli) != binary.LittleEndian.Uint32(b[body:]) {
+	if n := len(manifestMagic); len(b) >= n && string(b[:n]) != manifestMagic {
+		return nil, fmt.Errorf("%w: it begins with %q, not %q", errManifest, b[:n], manifestMagic)
+	}
+	if body < len(manifestMagic) || crc32.Checksum(b[:body], castagnoli) != binary.LittleEndian.Uint32(b[body:]) {
 		return nil, errManifest
 	}
 	r := fields{b: b[len(manifestMagic):body]}
-	m := &manifest{origin: string(r.bytes(r.uvarint())), layout: string(r.bytes(r.uvarint()))}
+	m := &manifest{id: r.uint64(), origin: string(r.bytes(r.uvarint())), layout: string(r.bytes(r.uvarint()))}
 	m.base, _ = readPosition(r.bytes(2 * timeLen))
 	for range r.uvarint() {
 		m.segments = append(m.segments, segmentState{r.varint(), r.varint(), r.varint(), r.varint()})
@@ -79,6 +83,14 @@ func decodeManifest(b []byte) (*manifest, error) {
 type fields struct {
 	b     []byte
 	short bool // there was less than what was asked for
+}
+
+func (f *fields) uint64() uint64 {
+	b := f.bytes(8)
+	if b == nil {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(b)
 }
 
 func (f *fields) uvarint() uint64 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"path/filepath"
 )
 
@@ -21,7 +22,7 @@ func Open(dir string, s Spec, origin string, r *Resources) (*Store, error) {
 	}
 	st := newStore(dir, s, r)
 	if s.InMemory {
-		return st.opened(st.openEngine("", &manifest{origin: origin, base: noPosition}))
+		return st.opened(st.openEngine("", &manifest{id: rand.Uint64(), origin: origin, base: noPosition}))
 	}
 	err := st.openDir(origin)
 	if err == nil || isEnvironment(err) {
@@ -36,7 +37,7 @@ func Open(dir string, s Spec, origin string, r *Resources) (*Store, error) {
 
 func (s *Store) opened(err error) (*Store, error) {
 	if err != nil {
-		return nil, fmt.Errorf("store: open %q in %q: %w", s.spec.Name, s.dir, err)
+		return nil, fmt.Errorf("store: open %q in %q: %w", s.spec.Name, s.dir, withRoom(err))
 	}
 	return s, nil
 }
@@ -81,7 +82,7 @@ func (s *Store) create(origin string) (*manifest, error) {
 	if len(found) > 0 {
 		return nil, errManifest
 	}
-	m := &manifest{origin: origin, layout: s.layout(), base: noPosition}
+	m := &manifest{id: rand.Uint64(), origin: origin, layout: s.layout(), base: noPosition}
 	return m, m.write(s.res.disk, s.dir)
 }
 
@@ -97,7 +98,7 @@ func (s *Store) openEngine(dir string, m *manifest) error {
 		if dir != "" {
 			dir = filepath.Join(dir, rowsDir)
 		}
-		e, err := openDatabase(dir, s.res.writeBuffer(), s.res)
+		e, err := openDatabase(dir, owner{store: m.id}, s.res.writeBuffer(), s.res)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -40,6 +41,7 @@ import (
 type segments struct {
 	kind     Kind
 	dir      string // empty: in memory
+	store    uint64 // the manifest's id
 	origin   string
 	layout   string
 	res      *Resources
@@ -78,7 +80,7 @@ const (
 // openSegments opens the segments that the manifest lists.
 func openSegments(dir string, spec Spec, m *manifest, res *Resources) (*segments, error) {
 	s := &segments{
-		kind: spec.Kind, dir: dir, origin: m.origin, layout: m.layout, res: res,
+		kind: spec.Kind, dir: dir, store: m.id, origin: m.origin, layout: m.layout, res: res,
 		interval: interval(spec.Retention), at: m.base, lag: lagBytes, young: youngBytes,
 	}
 	if err := s.open(m.segments); err != nil {
@@ -155,7 +157,7 @@ func (s *segments) openSegment(g *segment, small bool) error {
 	}
 	var err error
 	if s.dir != "" {
-		if g.bloom, err = takeBloom(s.res.disk, s.path(g.id)+bloomSuffix); err == nil {
+		if g.bloom, err = takeBloom(s.res.disk, s.path(g.id)+bloomSuffix, s.bloomMark(g)); err == nil {
 			return nil
 		}
 	}
@@ -168,7 +170,7 @@ func (s *segments) openRows(g *segment, small bool) error {
 	if small {
 		buffer = min(buffer, smallBuffer)
 	}
-	db, err := openDatabase(s.path(g.id), buffer, s.res)
+	db, err := openDatabase(s.path(g.id), owner{s.store, g.id}, buffer, s.res)
 	if err != nil {
 		return err
 	}
@@ -440,7 +442,7 @@ func (s *segments) writeManifest() error {
 	if s.dir == "" {
 		return nil
 	}
-	m := manifest{origin: s.origin, layout: s.layout, base: s.at}
+	m := manifest{id: s.store, origin: s.origin, layout: s.layout, base: s.at}
 	for _, g := range s.list {
 		m.segments = append(m.segments, g.segmentState)
 	}
@@ -516,6 +518,13 @@ func (s *segments) flush() error {
 	return s.writeManifest()
 }
 
+// bloomMark says which rows a filter is of: those of a segment at a position.
+func (s *segments) bloomMark(g *segment) []byte {
+	b := binary.BigEndian.AppendUint64(nil, s.store)
+	b = binary.BigEndian.AppendUint64(b, uint64(g.id))
+	return appendPosition(b, g.rows.position())
+}
+
 // close closes the databases. Filters of segments that are all on disk are saved.
 func (s *segments) close() error {
 	var errs []error
@@ -528,7 +537,7 @@ func (s *segments) close() error {
 			continue
 		}
 		if s.dir != "" && g.fresh == 0 && g.bloom != nil {
-			errs = append(errs, g.bloom.save(s.res.disk, s.path(g.id)+bloomSuffix))
+			errs = append(errs, g.bloom.save(s.res.disk, s.path(g.id)+bloomSuffix, s.bloomMark(g)))
 		}
 	}
 	s.list, s.last = nil, nil

@@ -50,6 +50,9 @@ func newStore(dir string, s Spec, r *Resources) *Store {
 // be those of a later position; restoring to the end makes that no difference.
 func (s *Store) Offset() int64 { return s.engine.position().offset }
 
+// Err is why the store answers every call with an error; nil: it does not.
+func (s *Store) Err() error { return s.dead }
+
 // Needed is the offset before which the changelog has nothing that this store could still
 // need: all of it was about windows that are forgotten. It is -1 while that is not known,
 // and for stores that forget nothing.
