@@ -14,8 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/seed-df18afd4/streams/internal/broker"
 	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/plan"
@@ -127,26 +125,18 @@ func withoutBad(err error) error {
 }
 
 func (a *App) run(ctx context.Context) error {
-	dir := filepath.Join(a.c.StateDir, a.c.ApplicationID)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("make the state directory: %w", err)
-	}
-	unlock, err := store.LockDir(dir)
+	state, err := store.OpenStateDir(filepath.Join(a.c.StateDir, a.c.ApplicationID), a.c.ApplicationID, a.plan.Fingerprint(), a.c.Logger)
 	if err != nil {
 		return err
 	}
-	defer unlock()
-	process, err := processID(dir)
-	if err != nil {
-		return err
-	}
+	defer state.Close()
 	client, err := a.dial(ctx)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 	a.moveTo(Joining)
-	return a.serve(ctx, client, process, dir)
+	return a.serve(ctx, client, state.Process, state.Path)
 }
 
 // serve takes part in the group, and in resets of the application.
@@ -268,24 +258,6 @@ func (a *App) onBad(e *task.Error) task.Verdict {
 // Ready is closed when every task of this instance is restored and running, for the first
 // time.
 func (a *App) Ready() <-chan struct{} { return a.ready }
-
-// processID is the id of a state directory, made when it is first used. It names the
-// transactions of the processes that use it, one after the other.
-func processID(dir string) (string, error) {
-	path := filepath.Join(dir, "process")
-	b, err := os.ReadFile(path)
-	if id, bad := uuid.Parse(strings.TrimSpace(string(b))); err == nil && bad == nil {
-		return id.String(), nil
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("read the process id: %w", err)
-	}
-	id := uuid.NewString()
-	if err := os.WriteFile(path, []byte(id+"\n"), 0o600); err != nil {
-		return "", fmt.Errorf("write the process id: %w", err)
-	}
-	return id, nil
-}
 
 // memberFile keeps in the state directory what the group calls this instance. A process that
 // finds it there knows that its predecessor died without leaving, since the directory is

@@ -212,11 +212,19 @@ func unfit(st plan.Store, p kafka.Partition, at, start, end int64) error {
 // openStores opens those stores of a task that are not open.
 func openStores(c Config, l *Layout, id plan.TaskID, stores []*store.Store) ([]*store.Store, error) {
 	for i, st := range l.Plan.Subtopologies[id.Subtopology].Stores {
+		if s := stores[i]; s != nil && s.Err() != nil { // as after a full disk
+			_ = s.Close() // the error was told when it failed
+			stores[i] = nil
+		}
 		if stores[i] != nil {
 			continue
 		}
 		p := l.Changelog(id, i)
-		s, err := store.Open(filepath.Join(c.StateDir, id.String(), st.Name), st.Spec, fmt.Sprintf("%s %s", p, l.IDs[p.Topic]), c.Resources)
+		origin := fmt.Sprintf("%s %s", p, l.IDs[p.Topic])
+		if st.NoChangelog || st.Source >= 0 {
+			origin += " topology " + c.Fingerprint // its rows are made here
+		}
+		s, err := store.Open(filepath.Join(c.StateDir, id.String(), st.Name), st.Spec, origin, c.Resources)
 		if err != nil {
 			return stores, err
 		}
