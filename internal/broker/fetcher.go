@@ -13,6 +13,7 @@ type FetchOptions struct {
 	ReadCommitted     bool
 	MaxPartitionBytes int32 // asked of one partition at a time; default 1 MiB. A larger batch comes whole
 	MaxQueuedBytes    int   // a partition with so much delivered and not Done is left out; default 4 MiB
+	MaxBytes          int   // of all partitions, delivered and not Done; see quota; default 64 MiB
 
 	// OnError is told that a partition is parked: nothing more of it is read until SeekTo
 	// or Close. The position is the one that was asked for. sarama.ErrOffsetOutOfRange means
@@ -32,9 +33,10 @@ type Fetcher struct {
 	wake    chan struct{} // of the goroutine that finds leaders
 	free    recordPool
 
-	mu    sync.Mutex
-	subs  map[kafka.Partition]*Subscription
-	loops map[string]*fetchLoop // by address
+	mu     sync.Mutex
+	subs   map[kafka.Partition]*Subscription
+	loops  map[string]*fetchLoop // by address
+	queued int                   // bytes of all subscriptions
 }
 
 // Subscription is one partition that is being read.
@@ -63,6 +65,7 @@ type Subscription struct {
 func (c *Client) NewFetcher(o FetchOptions) *Fetcher {
 	setDefault(&o.MaxPartitionBytes, 1<<20)
 	setDefault(&o.MaxQueuedBytes, 4<<20)
+	setDefault(&o.MaxBytes, 64<<20)
 	f := &Fetcher{
 		c: c, o: o,
 		wake:  make(chan struct{}, 1),
@@ -86,10 +89,45 @@ func (c *Client) NewFetcher(o FetchOptions) *Fetcher {
 func (f *Fetcher) Subscribe(p kafka.Partition, offset int64, deliver func(kafka.Batch)) *Subscription {
 	s := &Subscription{f: f, partition: p, deliver: deliver, position: offset, told: -1}
 	f.mu.Lock()
+	if earlier := f.subs[p]; earlier != nil {
+		f.forget(earlier)
+	}
 	f.subs[p] = s
 	f.mu.Unlock()
 	kick(f.wake)
 	return s
+}
+
+// quota is how much a partition may have delivered and not Done: its share of MaxBytes.
+// When all have more than that together, only those are asked that have nothing, and for
+// little: the owner may wait for just that partition. So what is held is at most MaxBytes,
+// and of each partition a quota or a batch. The lock is held.
+func (f *Fetcher) quota() int {
+	return min(max(f.o.MaxBytes/max(1, len(f.subs)), minQuota), f.o.MaxQueuedBytes)
+}
+
+// minQuota is below what brokers send in one batch, so that a smaller one saves nothing.
+const minQuota = 64 << 10
+
+// full reports that only partitions without anything are to be asked. The lock is held.
+func (f *Fetcher) full() bool { return f.queued >= f.o.MaxBytes }
+
+// forget takes what s has delivered out of the count. The lock is held.
+func (f *Fetcher) forget(s *Subscription) {
+	wasFull := f.full()
+	f.queued -= s.queued
+	s.queued = 0
+	s.epoch++
+	if wasFull && !f.full() {
+		f.kickLoops()
+	}
+}
+
+// kickLoops makes all loops look again. The lock is held.
+func (f *Fetcher) kickLoops() {
+	for _, l := range f.loops {
+		kick(l.wake)
+	}
 }
 
 // SeekTo goes on at offset. Batches of an epoch other than the one it returns were fetched
@@ -97,8 +135,8 @@ func (f *Fetcher) Subscribe(p kafka.Partition, offset int64, deliver func(kafka.
 func (s *Subscription) SeekTo(offset int64) (epoch int) {
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
-	s.position, s.queued, s.told, s.parked, s.alone = offset, 0, -1, false, false
-	s.epoch++
+	s.f.forget(s)
+	s.position, s.told, s.parked, s.alone = offset, -1, false, false
 	s.f.kickLoop(s)
 	return s.epoch
 }
@@ -112,10 +150,15 @@ func (s *Subscription) Done(b kafka.Batch) {
 	if b.Epoch != s.epoch {
 		return
 	}
-	full := s.queued >= s.f.o.MaxQueuedBytes
+	f := s.f
+	allFull, full := f.full(), s.queued >= f.quota()
 	s.queued -= b.Bytes
-	if full && s.queued < s.f.o.MaxQueuedBytes {
-		s.f.kickLoop(s)
+	f.queued -= b.Bytes
+	switch {
+	case allFull && !f.full():
+		f.kickLoops()
+	case full && s.queued < f.quota(), s.queued == 0:
+		f.kickLoop(s)
 	}
 }
 
@@ -125,6 +168,7 @@ func (s *Subscription) Close() {
 	s.f.mu.Lock()
 	defer s.f.mu.Unlock()
 	if s.f.subs[s.partition] == s {
+		s.f.forget(s)
 		delete(s.f.subs, s.partition)
 	}
 }

@@ -296,7 +296,7 @@ func TestSpoiltPartitionIsParkedAndTheOthersGoOn(t *testing.T) {
 func TestSpoiltPartitionIsFoundAmongOthers(t *testing.T) {
 	var parked []kafka.Partition
 	f := &Fetcher{c: &Client{log: discard}, subs: map[kafka.Partition]*Subscription{}}
-	f.o = FetchOptions{MaxQueuedBytes: 1, OnError: func(p kafka.Partition, _ int, _ int64, _ error) { parked = append(parked, p) }}
+	f.o = FetchOptions{MaxQueuedBytes: 1, MaxBytes: 100, OnError: func(p kafka.Partition, _ int, _ int64, _ error) { parked = append(parked, p) }}
 	for i := range int32(5) {
 		p := kafka.Partition{Topic: "t", Index: i}
 		f.subs[p] = &Subscription{f: f, partition: p, leader: leader{addr: "a"}}
@@ -320,7 +320,7 @@ func TestSpoiltPartitionIsFoundAmongOthers(t *testing.T) {
 }
 
 func TestDoneOfAnOldEpochFreesNothing(t *testing.T) {
-	f := &Fetcher{c: &Client{log: discard}, o: FetchOptions{MaxQueuedBytes: 10}}
+	f := &Fetcher{c: &Client{log: discard}, o: FetchOptions{MaxQueuedBytes: 10, MaxBytes: 100}}
 	s := &Subscription{f: f, queued: 7}
 	s.SeekTo(3)
 	s.queued = 2

@@ -87,11 +87,12 @@ func (l *fetchLoop) round(cn *conn) error {
 		}
 		return nil
 	}
+	each, all := l.sizes()
 	req := &sarama.FetchRequest{
-		Version: 12, MinBytes: 1, MaxWaitTime: fetchWait, MaxBytes: fetchBytes, Isolation: isolation(l.f.o.ReadCommitted),
+		Version: 12, MinBytes: 1, MaxWaitTime: fetchWait, MaxBytes: all, Isolation: isolation(l.f.o.ReadCommitted),
 		RackID: l.f.c.cfg.RackID,
 	}
-	l.session.request(req, wanted, l.f.o.MaxPartitionBytes)
+	l.session.request(req, wanted, each)
 	res, err := cn.Fetch(req)
 	switch {
 	case err != nil && !isBroken(err):
@@ -123,9 +124,10 @@ func (l *fetchLoop) wanted() []asked {
 	f := l.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	quota, full := f.quota(), f.full()
 	var wanted []asked
 	for _, s := range f.subs {
-		if s.leader.addr != l.addr || s.parked || s.queued >= f.o.MaxQueuedBytes {
+		if s.leader.addr != l.addr || s.parked || s.queued >= quota || full && s.queued > 0 {
 			continue
 		}
 		a := asked{s, s.epoch, s.position, s.leader.epoch, s.alone}
@@ -135,6 +137,17 @@ func (l *fetchLoop) wanted() []asked {
 		wanted = append(wanted, a)
 	}
 	return wanted
+}
+
+// sizes are how many bytes to ask of each partition and of all together. Brokers send one
+// batch whole, of the first partition that has any; sarama names them in another order each
+// time.
+func (l *fetchLoop) sizes() (each, all int32) {
+	f := l.f
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	each = min(f.o.MaxPartitionBytes, int32(f.quota()))
+	return each, int32(min(max((f.o.MaxBytes-f.queued)/2, int(each)), fetchBytes))
 }
 
 // isolate finds the partition whose records cannot be decoded: sarama only says that there
@@ -200,6 +213,7 @@ func (l *fetchLoop) deliver(a asked, block *sarama.FetchResponseBlock) {
 	if news {
 		a.s.position, a.s.told = b.Next, b.End
 		a.s.queued += b.Bytes
+		f.queued += b.Bytes
 	}
 	f.mu.Unlock()
 	if news {
