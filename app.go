@@ -166,7 +166,7 @@ func (a *App) serve(ctx context.Context, client *broker.Client, process, dir str
 	present := a.present(r, says, layout, process, dir)
 	present.start()
 	defer present.stop()
-	resources := store.NewResources(store.ResourceLimits{Logger: a.c.Logger})
+	resources := store.NewResources(a.c.storeMemory())
 	for {
 		err := resets.during(ctx, func(ctx context.Context, check func(context.Context) error) error {
 			c := a.workerConfig(client, process, dir)
@@ -223,6 +223,7 @@ func unlessEnded(ctx context.Context, err error) error {
 
 func (a *App) workerConfig(client *broker.Client, process, dir string) worker.Config {
 	former, remember := memberFile(dir, a.c.Logger)
+	restores := 2 * runtime.GOMAXPROCS(0)
 	return worker.Config{
 		App: a.c.ApplicationID, Process: process, StateDir: dir,
 		ExactlyOnce: a.c.Guarantee == ExactlyOnce, Workers: a.c.Workers,
@@ -230,7 +231,7 @@ func (a *App) workerConfig(client *broker.Client, process, dir string) worker.Co
 		Session: a.c.SessionTimeout, Heartbeat: a.c.HeartbeatInterval, InstanceID: a.c.InstanceID, Compression: a.c.Compression,
 		Rack: a.c.Rack, Standbys: a.c.StandbyReplicas, MaxStall: a.c.MaxStall, Former: former, OnMember: remember,
 		Fingerprint: a.plan.Fingerprint(),
-		Restores:    2 * runtime.GOMAXPROCS(0), Client: cluster.Of(client), Sched: sched.Real, Log: a.c.Logger,
+		Restores:    restores, Memory: a.c.workerMemory(restores), Client: cluster.Of(client), Sched: sched.Real, Log: a.c.Logger,
 		OnBad: a.onBad, DeadLetters: a.c.DeadLetterTopic, Ready: func() { a.once.Do(func() { close(a.ready) }) },
 		OnState: func(s worker.State) { a.moveTo(ofWorker[s]) }, OnRebalance: a.rebalanced, Paused: a.paused.Load,
 	}

@@ -34,13 +34,20 @@ type Config struct {
 	// before it goes on with the others' records. 0 by default: it waits for records that
 	// are in Kafka already, not for those that may come.
 	MaxTaskIdle time.Duration
-	// MaxUncommittedBytes of the stores of a worker make a commit early. 16 MiB by default.
+	// MaxUncommittedBytes of what a worker wrote and sent make a commit early. 16 MiB by
+	// default, or what the workers may have of MemoryLimit if that is less.
 	MaxUncommittedBytes int
 
 	// CacheBytes is the size of the record cache of a task: an update of a table waits in
 	// it until the next commit, and only the last one of a row is sent on. 0 by default:
-	// every update is sent at once. A store's NoCache leaves it out.
+	// every update is sent at once. A store's NoCache leaves it out. The caches of all
+	// tasks together take a sixteenth of MemoryLimit at most.
 	CacheBytes int
+
+	// MemoryLimit is how many bytes all buffers and caches of the instance take together;
+	// memory.go says how it is divided. Half of GOMEMLIMIT by default, 1 GiB without one.
+	// A process needs about twice as much, for garbage too: with GOMEMLIMIT it keeps to that.
+	MemoryLimit int
 
 	// StateDir holds the stores, in a folder for each application. The user's cache
 	// directory by default, never a temporary one. One process at a time may use it for
@@ -136,7 +143,8 @@ func (g *Guarantee) Set(s string) error {
 func (c Config) withDefaults() (Config, error) {
 	def(&c.Workers, runtime.GOMAXPROCS(0))
 	def(&c.CommitInterval, 100*time.Millisecond)
-	def(&c.MaxUncommittedBytes, 16<<20)
+	def(&c.MemoryLimit, memoryLimit())
+	def(&c.MaxUncommittedBytes, c.maxUncommitted())
 	def(&c.SessionTimeout, 10*time.Second)
 	def(&c.HeartbeatInterval, 200*time.Millisecond)
 	def(&c.MaxStall, 5*time.Minute)
@@ -167,6 +175,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.StandbyReplicas < 0 || c.MaxStall < 0 || c.WaitForTopics < 0 {
 		bad("StandbyReplicas, MaxStall and WaitForTopics cannot be negative")
+	}
+	if c.MemoryLimit < leastMemory {
+		bad("MemoryLimit is %d: it is to be at least %d", c.MemoryLimit, leastMemory)
+	} else if c.MaxUncommittedBytes > c.MemoryLimit/4/max(1, c.Workers) {
+		bad("MaxUncommittedBytes is %d: with %d workers it is to be at most a quarter of MemoryLimit for all, %d for each", c.MaxUncommittedBytes, c.Workers, c.MemoryLimit/4/max(1, c.Workers))
 	}
 	if c.HeartbeatInterval <= 0 || c.HeartbeatInterval*3 > c.SessionTimeout {
 		bad("HeartbeatInterval is %v: it is to be at most a third of SessionTimeout, %v", c.HeartbeatInterval, c.SessionTimeout)

@@ -45,6 +45,7 @@ func (e *OffsetError) Unwrap() error { return e.Err }
 type Options struct {
 	Sched         sched.Sched
 	ReadCommitted bool
+	MaxBytes      int            // fetched and not yet restored; 0: the fetcher's default
 	Progress      func(Progress) // called after each batch; nil: not
 }
 
@@ -53,7 +54,7 @@ type Options struct {
 // ends in any of these ends.
 func Run(ctx context.Context, c cluster.Cluster, o Options, all []Restore) error {
 	r := &run{o: o, restores: all, arrived: make(chan struct{}, 1)}
-	f := c.NewFetcher(broker.FetchOptions{ReadCommitted: o.ReadCommitted, OnError: func(p kafka.Partition, _ int, at int64, err error) {
+	f := c.NewFetcher(broker.FetchOptions{ReadCommitted: o.ReadCommitted, MaxBytes: o.MaxBytes, OnError: func(p kafka.Partition, _ int, at int64, err error) {
 		r.push(delivery{err: &OffsetError{Partition: p, Offset: at, Err: err}})
 	}})
 	defer f.Close()

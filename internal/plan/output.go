@@ -29,7 +29,8 @@ type Output struct {
 
 	blocks [][]byte // all of one size; blocks[:used] are full, blocks[used] is being filled
 	used   int
-	marked struct{ records, used, len int }
+	size   int // bytes sent since Reset
+	marked struct{ records, used, len, size int }
 }
 
 const blockSize = 64 << 10
@@ -70,7 +71,16 @@ func Encode[T any](o *Output, s serde.Serde[T], v T) ([]byte, error) {
 }
 
 // Send adds a record. Its bytes come from Encode, or stay unchanged until Reset.
-func (o *Output) Send(r Out) { o.Records = append(o.Records, r) }
+func (o *Output) Send(r Out) {
+	o.size += outSize + len(r.Key) + len(r.Value)
+	o.Records = append(o.Records, r)
+}
+
+// outSize is what a record takes apart from its bytes.
+const outSize = 128
+
+// Size is the memory of what was sent since Reset.
+func (o *Output) Size() int { return o.size }
 
 // Drained forgets the records that were handed on. Their bytes stay until Reset.
 func (o *Output) Drained() { o.Records = o.Records[:0] }
@@ -82,12 +92,20 @@ func (o *Output) Reset() {
 	for i := range min(o.used+1, len(o.blocks)) {
 		o.blocks[i] = o.blocks[i][:0]
 	}
-	o.used = 0
+	if spare := len(o.blocks) - 2*o.used - spareBlocks; spare > 0 { // it was a burst
+		keep := len(o.blocks) - (spare+1)/2
+		clear(o.blocks[keep:])
+		o.blocks = o.blocks[:keep]
+	}
+	o.used, o.size = 0, 0
 	o.mark()
 }
 
+// spareBlocks are kept in any case.
+const spareBlocks = 4
+
 func (o *Output) mark() {
-	o.marked.records, o.marked.used = len(o.Records), o.used
+	o.marked.records, o.marked.used, o.marked.size = len(o.Records), o.used, o.size
 	o.marked.len = 0
 	if o.used < len(o.blocks) {
 		o.marked.len = len(o.blocks[o.used])
@@ -95,7 +113,7 @@ func (o *Output) mark() {
 }
 
 func (o *Output) undo() {
-	o.Records = o.Records[:o.marked.records]
+	o.Records, o.size = o.Records[:o.marked.records], o.marked.size
 	for i := o.marked.used; i < min(o.used+1, len(o.blocks)); i++ {
 		o.blocks[i] = o.blocks[i][:0]
 	}

@@ -15,6 +15,8 @@ import (
 type bloom struct {
 	filters []filterBlocks // the last one is filled
 	n       int            // keys in the last filter
+	room    *room          // for filters
+	blind   bool           // there was no room: every key may have been added
 }
 
 // filterBlocks is a filter of blocks of 8 words.
@@ -33,11 +35,16 @@ const (
 
 func (b *bloom) add(key []byte) {
 	h := bloomHash(key)
-	if b.hasHash(h) {
+	if b.blind || b.hasHash(h) {
 		return
 	}
-	if len(b.filters) == 0 || b.n == capacity(len(b.filters)-1) {
-		b.filters = append(b.filters, make(filterBlocks, capacity(len(b.filters))*bloomBits/blockBits*blockWords))
+	if i := len(b.filters); i == 0 || b.n == capacity(i-1) {
+		if !b.room.take(filterSize(i)) {
+			b.free()
+			b.blind = true
+			return
+		}
+		b.filters = append(b.filters, make(filterBlocks, filterSize(i)/8))
 		b.n = 0
 	}
 	b.n++
@@ -45,7 +52,21 @@ func (b *bloom) add(key []byte) {
 }
 
 // has reports whether key may have been added.
-func (b *bloom) has(key []byte) bool { return b.hasHash(bloomHash(key)) }
+func (b *bloom) has(key []byte) bool { return b.blind || b.hasHash(bloomHash(key)) }
+
+// free gives the memory back.
+func (b *bloom) free() {
+	if b == nil {
+		return
+	}
+	for i := range b.filters {
+		b.room.give(filterSize(i))
+	}
+	b.filters = nil
+}
+
+// filterSize is how many bytes filter i has.
+func filterSize(i int) int { return capacity(i) * bloomBits / blockBits * blockWords * 8 }
 
 func (b *bloom) hasHash(h uint64) bool {
 	for i := len(b.filters) - 1; i >= 0; i-- {
@@ -134,7 +155,7 @@ func (b *bloom) save(d Disk, path string, mark []byte) error {
 
 // takeBloom reads a file that save wrote and removes it, durably: after a crash it would
 // lack keys, and a "no" would be wrong.
-func takeBloom(d Disk, path string, mark []byte) (*bloom, error) {
+func takeBloom(d Disk, path string, mark []byte, r *room) (*bloom, error) {
 	in, err := d.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -142,28 +163,29 @@ func takeBloom(d Disk, path string, mark []byte) (*bloom, error) {
 	if err := errors.Join(d.Remove(path), d.SyncDir(filepath.Dir(path))); err != nil {
 		return nil, err
 	}
-	return readBloom(in, mark)
+	return readBloom(in, mark, r)
 }
 
 func bloomSum(mark, b []byte) uint32 {
 	return crc32.Update(crc32.Checksum(mark, castagnoli), castagnoli, b)
 }
 
-func readBloom(in, mark []byte) (*bloom, error) {
+func readBloom(in, mark []byte, r *room) (*bloom, error) {
 	const header = len(bloomVersion) + 16
 	body := len(in) - 4
 	if body < header || string(in[:len(bloomVersion)]) != bloomVersion ||
 		bloomSum(mark, in[:body]) != binary.LittleEndian.Uint32(in[body:]) {
 		return nil, errBloom
 	}
-	b := &bloom{n: int(binary.LittleEndian.Uint64(in[len(bloomVersion):]))}
+	b := &bloom{room: r, n: int(binary.LittleEndian.Uint64(in[len(bloomVersion):]))}
 	filters := binary.LittleEndian.Uint64(in[len(bloomVersion)+8:])
 	in = in[header:body]
 	for i := range filters {
-		if i > maxBlooms || len(in) < capacity(int(i))*bloomBits/8 {
+		if i > maxBlooms || len(in) < filterSize(int(i)) || !r.take(filterSize(int(i))) {
+			b.free()
 			return nil, errBloom
 		}
-		f := make(filterBlocks, capacity(int(i))*bloomBits/blockBits*blockWords)
+		f := make(filterBlocks, filterSize(int(i))/8)
 		for j := range f {
 			f[j] = binary.LittleEndian.Uint64(in[8*j:])
 		}

@@ -20,7 +20,7 @@ func TestBloom(t *testing.T) {
 	require.NoError(t, b.save(machineDisk{}, path, []byte("mark")))
 	saved, err := os.ReadFile(path)
 	require.NoError(t, err)
-	b, err = takeBloom(machineDisk{}, path, []byte("mark"))
+	b, err = takeBloom(machineDisk{}, path, []byte("mark"), nil)
 	require.NoError(t, err)
 	require.NoFileExists(t, path)
 
@@ -35,10 +35,10 @@ func TestBloom(t *testing.T) {
 
 	for i := 0; i < len(saved); i += 1 + len(saved)/50 {
 		saved[i] ^= 4
-		_, err := readBloom(saved, []byte("mark"))
+		_, err := readBloom(saved, []byte("mark"), nil)
 		require.ErrorIs(t, err, errBloom)
 		saved[i] ^= 4
-		_, err = readBloom(saved[:i], []byte("mark"))
+		_, err = readBloom(saved[:i], []byte("mark"), nil)
 		require.ErrorIs(t, err, errBloom)
 	}
 }

@@ -39,6 +39,7 @@ type piece uint32
 const (
 	pageBits   = 18
 	pageSize   = 1 << pageBits
+	firstPage  = 1 << 14 // grows to pageSize
 	maxClass   = 1 << 10 // rows up to 16 KiB are cached
 	entryBytes = 40
 )
@@ -162,9 +163,15 @@ func (c *cache) place(e *cached, key []byte, class int) {
 
 // cut takes n bytes off the last page.
 func (c *cache) cut(n int) piece {
-	if len(c.pages) == 0 || c.pageEnd+n > pageSize {
+	switch pages := len(c.pages); {
+	case pages == 0:
+		c.pages = append(c.pages, make([]byte, firstPage))
+	case c.pageEnd+n > pageSize:
 		c.pages = append(c.pages, make([]byte, pageSize))
 		c.pageEnd = 0
+	}
+	for first := c.pages[0]; len(c.pages) == 1 && c.pageEnd+n > len(first); first = c.pages[0] {
+		c.pages[0] = append(make([]byte, 0, 2*len(first)), first...)[:2*len(first)]
 	}
 	at := (len(c.pages)-1)<<pageBits | c.pageEnd
 	c.pageEnd += n

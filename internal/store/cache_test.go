@@ -14,7 +14,7 @@ func TestCache(t *testing.T) {
 	const seed = 3
 	r := rand.New(rand.NewPCG(seed, seed))
 	c := newCache(64 << 10)
-	h := newStore("", Spec{}, nil).hashing
+	h := newStore("", Spec{}, NewResources(ResourceLimits{})).hashing
 	type row struct {
 		value []byte
 		time  int64

@@ -68,6 +68,7 @@ func (s *Store) Abort() {
 		return
 	}
 	s.top = s.engine.position().top
+	s.endRestore()
 	s.clean()
 }
 
@@ -76,6 +77,9 @@ func (s *Store) apply(offset int64) error {
 	p := position{offset: offset, top: s.top}
 	if len(s.dirty.entries) == 0 && p == s.engine.position() {
 		return nil
+	}
+	if s.cache != nil {
+		s.cache.max = s.res.rows.each()
 	}
 	s.sorted = s.dirty.sorted(s.sorted) // goleveldb takes sorted rows twice as fast
 	for _, e := range s.sorted {
@@ -122,7 +126,7 @@ func (s *Store) clean() {
 	if s.scans > 0 {
 		s.dirty = newDirty(s.hashing, s.spec.Kind)
 	} else {
-		s.dirty.reset()
+		s.dirty.reset(s.res.kept.each())
 	}
 	s.keys = s.keys[:0]
 	s.markedTop = s.top

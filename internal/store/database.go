@@ -18,8 +18,8 @@ type database struct {
 	files storage.Storage
 	res   *Resources
 	at    position
-	batch leveldb.Batch
-	size  int // bytes in batch
+	batch *leveldb.Batch // from the pool of all databases; nil: nothing to write
+	size  int            // bytes in batch
 	value []byte
 }
 
@@ -91,13 +91,20 @@ func (d *database) cursor(s span) cursor {
 
 func (d *database) put(key, value []byte, time int64) error {
 	d.value = appendStored(d.value[:0], time, value)
-	d.batch.Put(key, d.value)
+	d.pending().Put(key, d.value)
 	return d.grown(len(key) + len(d.value))
 }
 
 func (d *database) remove(key []byte) error {
-	d.batch.Delete(key)
+	d.pending().Delete(key)
 	return d.grown(len(key))
+}
+
+func (d *database) pending() *leveldb.Batch {
+	if d.batch == nil {
+		d.batch = d.res.batches.Get().(*leveldb.Batch)
+	}
+	return d.batch
 }
 
 func (d *database) grown(n int) error {
@@ -108,15 +115,16 @@ func (d *database) grown(n int) error {
 }
 
 func (d *database) write() error {
-	err := d.db.Write(&d.batch, nil)
+	err := d.db.Write(d.pending(), nil)
 	d.batch.Reset()
-	d.size = 0
+	d.res.batches.Put(d.batch)
+	d.batch, d.size = nil, 0
 	return err
 }
 
 func (d *database) commit(p position) error {
 	var buf [2 * timeLen]byte
-	d.batch.Put(positionKey, appendPosition(buf[:0], p))
+	d.pending().Put(positionKey, appendPosition(buf[:0], p))
 	if err := d.write(); err != nil {
 		return err
 	}

@@ -68,7 +68,7 @@ func TestFlushOnFullDisk(t *testing.T) {
 func TestFlushWaitsForMemoryOnItsWay(t *testing.T) {
 	d, disk := openBadDisk(t)
 	disk.slow = make(chan struct{})
-	d.batch.Put([]byte("\x01key"), make([]byte, 2<<20))
+	d.pending().Put([]byte("\x01key"), make([]byte, 2<<20))
 	require.NoError(t, d.commit(position{1, 1}))
 	time.AfterFunc(20*time.Millisecond, func() { close(disk.slow) })
 	require.NoError(t, d.flush())
@@ -99,7 +99,7 @@ func TestWriteBufferIsShared(t *testing.T) {
 	for range 992 {
 		r.opened(&database{})
 	}
-	require.Equal(t, 1<<20, r.writeBuffer())
+	require.Equal(t, 256<<10, r.writeBuffer())
 }
 
 // What is abandoned keeps what was flushed, and no more.

@@ -189,12 +189,17 @@ func (d *dirty) undoAll() {
 }
 
 // size is the memory of the uncommitted rows.
-func (d *dirty) size() int { return len(d.arena) - arenaStart }
+func (d *dirty) size() int { return len(d.arena) - arenaStart + len(d.entries)*entrySize }
 
-// reset drops all rows. It keeps the memory, unless it was for far more than these.
-func (d *dirty) reset() {
-	if cap(d.arena) > keepBytes && len(d.arena) < cap(d.arena)/8 {
+// entrySize is an entry with its slot of the table and what may undo it.
+const entrySize = 48
+
+// reset drops all rows. It keeps the memory, unless it is more than keep, or was for far
+// more than these rows.
+func (d *dirty) reset(keep int) {
+	if n := cap(d.arena) + cap(d.entries)*entrySize; n > keep || n > keepBytes && d.size() < n/8 {
 		d.arena, d.entries, d.undone, d.order = make([]byte, arenaStart), nil, nil, nil
+		d.table, d.inner = slots{}, slots{}
 	}
 	d.arena, d.entries, d.undone = d.arena[:arenaStart], d.entries[:0], d.undone[:0]
 	d.table.reset()

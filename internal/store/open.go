@@ -37,6 +37,8 @@ func Open(dir string, s Spec, origin string, r *Resources) (*Store, error) {
 
 func (s *Store) opened(err error) (*Store, error) {
 	if err != nil {
+		s.res.rows.leave()
+		s.res.kept.leave()
 		return nil, fmt.Errorf("store: open %q in %q: %w", s.spec.Name, s.dir, withRoom(err))
 	}
 	return s, nil

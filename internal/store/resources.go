@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/syndtr/goleveldb/leveldb"
 	"github.com/syndtr/goleveldb/leveldb/filter"
 	"github.com/syndtr/goleveldb/leveldb/opt"
 )
@@ -16,8 +17,12 @@ type ResourceLimits struct {
 	BlockCache   int          // bytes of decoded blocks, filters and indexes of tables; 64 MiB
 	OpenFiles    int          // table files kept open; 1,000
 	WriteBuffers int          // bytes of rows in memory before they are flushed; 128 MiB
-	MinBuffer    int          // bytes of WriteBuffers that every database has; 1 MiB
-	RowCache     int          // bytes of the row cache of each store; 8 MiB
+	MinBuffer    int          // bytes of WriteBuffers that every database has; 256 KiB
+	RowCaches    int          // bytes of the row caches; 64 MiB
+	RowCache     int          // bytes of the row cache of one store, at most; 8 MiB
+	Restores     int          // bytes of records that wait to be written sorted; 64 MiB
+	Uncommitted  int          // bytes that are kept for the next uncommitted rows; 64 MiB
+	Filters      int          // bytes of the filters of window stores; 64 MiB
 	Level0       int          // tables that have gathered before goleveldb merges them; 4
 	Disk         Disk         // where the files are; the machine's
 	Logger       *slog.Logger // told about stores that are wiped; silent
@@ -29,14 +34,19 @@ type Resources struct {
 	blocks, files opt.Cacher
 	writeBuffers  int
 	minBuffer     int
-	rowCache      int
+	rows          shared // row caches, by stores
+	kept          shared // memory of uncommitted rows, by stores
+	restores      shared // by stores that are restored
+	filters       room   // of window stores
+	batches       sync.Pool
 	level0        int
 	disk          Disk
 	log           *slog.Logger
 	filter        filter.Filter
 
-	mu   sync.Mutex
-	open []*database
+	mu       sync.Mutex
+	open     []*database
+	expected int // databases
 }
 
 // NewResources returns resources with these limits.
@@ -49,8 +59,12 @@ func NewResources(l ResourceLimits) *Resources {
 	def(&l.BlockCache, 64*opt.MiB)
 	def(&l.OpenFiles, 1000)
 	def(&l.WriteBuffers, 128*opt.MiB)
-	def(&l.MinBuffer, 1*opt.MiB)
+	def(&l.MinBuffer, 256*opt.KiB)
+	def(&l.RowCaches, 64*opt.MiB)
 	def(&l.RowCache, 8*opt.MiB)
+	def(&l.Restores, 64*opt.MiB)
+	def(&l.Uncommitted, 64*opt.MiB)
+	def(&l.Filters, 64*opt.MiB)
 	def(&l.Level0, opt.DefaultCompactionL0Trigger)
 	if l.Disk == nil {
 		l.Disk = machineDisk{}
@@ -58,17 +72,41 @@ func NewResources(l ResourceLimits) *Resources {
 	if l.Logger == nil {
 		l.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Resources{
+	r := &Resources{
 		blocks:       opt.NewLRU(l.BlockCache),
 		files:        opt.NewLRU(l.OpenFiles),
 		writeBuffers: l.WriteBuffers,
 		minBuffer:    l.MinBuffer,
-		rowCache:     l.RowCache,
+		rows:         shared{whole: l.RowCaches, least: 0, most: l.RowCache},
+		kept:         shared{whole: l.Uncommitted, least: minShare, most: l.Uncommitted},
+		restores:     shared{whole: l.Restores, least: minShare, most: maxRestore},
+		filters:      room{whole: int64(l.Filters)},
 		level0:       l.Level0,
 		disk:         l.Disk,
 		log:          l.Logger,
 		filter:       filter.NewBloomFilter(10),
 	}
+	r.batches.New = func() any { return new(leveldb.Batch) }
+	r.filters.none = func() {
+		r.log.Warn("the filters of window stores have all the memory there is for them: some keys are looked up on disk that are not there", "bytes", l.Filters)
+	}
+	return r
+}
+
+const (
+	// minShare is below what is worth while.
+	minShare = 256 * opt.KiB
+	// maxRestore is how much is gathered of a changelog, to write it sorted and only the
+	// last of each key: more makes it hardly faster.
+	maxRestore = 32 * opt.MiB
+)
+
+// Expect says how many databases there will be, so that those that are opened first do not
+// take all of the write buffers. A window store has about four.
+func (r *Resources) Expect(databases int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.expected = databases
 }
 
 const maxWriteBuffer = 32 * opt.MiB
@@ -78,7 +116,7 @@ const maxWriteBuffer = 32 * opt.MiB
 func (r *Resources) writeBuffer() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	share := r.writeBuffers / (2 * max(1, len(r.open)))
+	share := r.writeBuffers / (2 * max(1, len(r.open), r.expected))
 	return min(max(share, r.minBuffer), maxWriteBuffer)
 }
 

@@ -4,14 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/syndtr/goleveldb/leveldb/opt"
-
 	"github.com/seed-df18afd4/streams/internal/kafka"
 )
-
-// restoreBytes is how many bytes of records Restore gathers, to write them sorted and
-// only the last of each key.
-const restoreBytes = 32 * opt.MiB
 
 // Restore takes records of the changelog, as Changelog emits them, beginning at Offset,
 // or at the start when that is -1. Next is the position after them. The rows can be read
@@ -24,12 +18,13 @@ func (s *Store) Restore(records []kafka.Record, next int64) error {
 	if s.restored < 0 && s.Dirty() > 0 {
 		return fmt.Errorf("store: restore of %q: there are uncommitted rows: commit or abort them first", s.spec.Name)
 	}
+	s.beginRestore()
 	for _, r := range records {
 		if err := s.restore(r); err != nil {
 			return s.restoreFailed(fmt.Errorf("record at offset %d: %w", r.Offset, err))
 		}
 		s.restored = r.Offset + 1
-		if s.Dirty() < restoreBytes {
+		if s.Dirty() < s.res.restores.each() {
 			continue
 		}
 		if err := s.apply(s.restored); err != nil {
@@ -52,11 +47,28 @@ func (s *Store) FinishRestore() error {
 		return s.restoreFailed(err)
 	}
 	s.sorted = nil // it was for far more rows than a commit has
+	s.endRestore()
 	return nil
+}
+
+// beginRestore takes a share of the memory for restores, and endRestore gives it back.
+func (s *Store) beginRestore() {
+	if !s.restoring {
+		s.restoring = true
+		s.res.restores.enter()
+	}
+}
+
+func (s *Store) endRestore() {
+	if s.restoring {
+		s.restoring = false
+		s.res.restores.leave()
+	}
 }
 
 func (s *Store) restoreFailed(err error) error {
 	s.dead = s.fail("restore", err)
+	s.endRestore()
 	return s.dead
 }
 

@@ -81,7 +81,7 @@ const (
 func openSegments(dir string, spec Spec, m *manifest, res *Resources) (*segments, error) {
 	s := &segments{
 		kind: spec.Kind, dir: dir, store: m.id, origin: m.origin, layout: m.layout, res: res,
-		interval: interval(spec.Retention), at: m.base, lag: lagBytes, young: youngBytes,
+		interval: interval(spec.Retention), at: m.base, lag: lagBytes, young: min(youngBytes, res.writeBuffer()),
 	}
 	if err := s.open(m.segments); err != nil {
 		return nil, errors.Join(err, s.close())
@@ -148,7 +148,7 @@ func (s *segments) openSegment(g *segment, small bool) error {
 		if there, err := s.res.disk.Exists(s.path(g.id)); err != nil {
 			return err
 		} else if !there {
-			g.rows, g.bloom = newMemory(), &bloom{}
+			g.rows, g.bloom = newMemory(), &bloom{room: &s.res.filters}
 			return nil
 		}
 	}
@@ -157,11 +157,11 @@ func (s *segments) openSegment(g *segment, small bool) error {
 	}
 	var err error
 	if s.dir != "" {
-		if g.bloom, err = takeBloom(s.res.disk, s.path(g.id)+bloomSuffix, s.bloomMark(g)); err == nil {
+		if g.bloom, err = takeBloom(s.res.disk, s.path(g.id)+bloomSuffix, s.bloomMark(g), &s.res.filters); err == nil {
 			return nil
 		}
 	}
-	return g.buildBloom(s.kind)
+	return g.buildBloom(s.kind, &s.res.filters)
 }
 
 // openRows opens the database of a segment, or makes it.
@@ -205,13 +205,13 @@ func (s *segments) hasDatabase() bool {
 }
 
 // buildBloom fills the filter from the rows of the database.
-func (g *segment) buildBloom(kind Kind) error {
-	g.bloom = &bloom{}
+func (g *segment) buildBloom(kind Kind, r *room) error {
+	g.bloom = &bloom{room: r}
 	rows := g.rows.cursor(allRows)
 	defer rows.close()
 	for {
 		ok, err := rows.next()
-		if !ok || err != nil {
+		if !ok || err != nil || g.bloom.blind {
 			return err
 		}
 		g.bloom.add(kind.inner(rows.key()))
@@ -276,7 +276,7 @@ func (s *segments) find(id int64) *segment {
 
 // create makes a segment. When that fails the engine is of no use but to be closed.
 func (s *segments) create(id int64) (*segment, error) {
-	g := &segment{segmentState: segmentState{id: id, created: s.at.offset, complete: s.at.offset, durable: -1}, rows: newMemory(), bloom: &bloom{}}
+	g := &segment{segmentState: segmentState{id: id, created: s.at.offset, complete: s.at.offset, durable: -1}, rows: newMemory(), bloom: &bloom{room: &s.res.filters}}
 	i, _ := slices.BinarySearchFunc(s.list, id, func(g *segment, id int64) int {
 		return int(min(max(g.id-id, -1), 1))
 	})
@@ -479,6 +479,7 @@ func (s *segments) expire(horizon int64) error {
 }
 
 func (s *segments) drop(g *segment) error {
+	g.bloom.free()
 	if err := g.rows.close(); err != nil {
 		return err
 	}
@@ -533,12 +534,11 @@ func (s *segments) close() error {
 			continue
 		}
 		errs = append(errs, g.rows.close())
-		if _, young := g.rows.(*memory); young {
-			continue
-		}
-		if s.dir != "" && g.fresh == 0 && g.bloom != nil {
+		_, young := g.rows.(*memory)
+		if !young && s.dir != "" && g.fresh == 0 && g.bloom != nil && !g.bloom.blind {
 			errs = append(errs, g.bloom.save(s.res.disk, s.path(g.id)+bloomSuffix, s.bloomMark(g)))
 		}
+		g.bloom.free()
 	}
 	s.list, s.last = nil, nil
 	return errors.Join(errs...)

@@ -34,10 +34,14 @@ type Store struct {
 	keys     []byte // changelog keys, until Commit or Abort
 	swept    int64  // versions that ended before it were removed
 	restored int64  // position of a restore under way; -1: none
+
+	restoring bool // has a share of the memory for restores
 }
 
 func newStore(dir string, s Spec, r *Resources) *Store {
 	h := &hashing{seed: maphash.MakeSeed()}
+	r.rows.enter()
+	r.kept.enter()
 	return &Store{
 		spec: s, dir: dir, res: r, hashing: h,
 		dirty: newDirty(h, s.Kind),
@@ -124,7 +128,7 @@ func (s *Store) get(key []byte) (value []byte, time int64, ok bool, err error) {
 		return value, time, ok, nil
 	}
 	if s.cache == nil {
-		s.cache = newCache(s.res.rowCache)
+		s.cache = newCache(s.res.rows.each())
 	} else if value, time, ok, known := s.cache.get(hash, key); known {
 		return value, time, ok, nil
 	}
@@ -277,5 +281,8 @@ func (s *Store) Destroy() error {
 // end lets go of the memory.
 func (s *Store) end() {
 	s.dead = s.fail("use", errClosed)
+	s.endRestore()
+	s.res.rows.leave()
+	s.res.kept.leave()
 	s.dirty, s.cache, s.sorted, s.keys = newDirty(s.hashing, KeyValue), nil, nil, nil
 }

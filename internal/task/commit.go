@@ -56,8 +56,9 @@ func (t *Task) Changed() bool { return t.changed }
 // CommitAsked says whether a processor asked for a commit since the last one.
 func (t *Task) CommitAsked() bool { return t.ctx.CommitAsked }
 
-// Uncommitted is how many bytes wait in the stores to be committed.
+// Uncommitted is how many bytes wait to be committed, in the stores and of what was sent.
 func (t *Task) Uncommitted() (n int) {
+	n = t.ctx.Out.Size()
 	for _, s := range t.c.Stores {
 		n += s.Dirty()
 	}

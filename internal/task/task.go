@@ -28,6 +28,7 @@ type Config struct {
 	Context      context.Context
 	Wall         int64 // ms
 	CacheBytes   int   // of the record cache; 0: none, every change is sent at once
+	Uncommitted  int   // bytes: with more, Run ends before its limit; 0: never
 	MaxIdle      int64 // ms to wait for an input that is empty, and known to be so, before others go on
 
 	// Release gives a batch back when its records are processed.
@@ -148,13 +149,14 @@ func (t *Task) Add(slot int, b kafka.Batch) {
 }
 
 // Run processes up to limit records and what is scheduled, at a wall-clock time. It says
-// how many it processed: fewer than limit when there is nothing left to do now.
+// how many it processed: fewer than limit when there is nothing left to do now, or so much
+// to commit that this comes first.
 func (t *Task) Run(wall int64, limit int) (n int, err error) {
 	t.ctx.WallTime = wall
 	for n < limit {
 		did, err := t.runSome(limit-n, &n)
 		if err == nil {
-			if !did {
+			if !did || t.full() {
 				return n, nil
 			}
 			continue
@@ -177,6 +179,9 @@ func (t *Task) runSome(limit int, n *int) (did bool, err error) {
 		}
 	}()
 	for range limit {
+		if t.full() {
+			return did, nil
+		}
 		called, err := t.schedules()
 		if err != nil {
 			return true, err
@@ -192,6 +197,16 @@ func (t *Task) runSome(limit int, n *int) (did bool, err error) {
 		did = true
 	}
 	return did, nil
+}
+
+// full says that a commit has to come first.
+func (t *Task) full() bool { return t.c.Uncommitted > 0 && t.Uncommitted() > t.c.Uncommitted }
+
+// LimitCache sets the size of the record cache, if there is one.
+func (t *Task) LimitCache(bytes int) {
+	if t.ctx.Cache != nil {
+		t.ctx.Cache.Limit = bytes
+	}
 }
 
 // schedules calls what is due.

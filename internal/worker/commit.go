@@ -212,7 +212,7 @@ func (w *Worker) renew() error {
 }
 
 func (w *Worker) newProducer(ctx context.Context) (cluster.Producer, error) {
-	o := broker.ProducerOptions{Compression: w.c.Compression}
+	o := broker.ProducerOptions{Compression: w.c.Compression, MaxBufferedBytes: w.c.Memory.Produce}
 	if w.c.ExactlyOnce {
 		o.TransactionalID, o.TransactionTimeout = TransactionalID(w.c.App, w.c.Process, w.index), transactionTimeout
 	}

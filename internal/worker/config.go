@@ -23,7 +23,8 @@ type Config struct {
 	Workers        int
 	CommitInterval time.Duration
 	MaxTaskIdle    time.Duration
-	CacheBytes     int           // of the record cache of a task; 0: none
+	CacheBytes     int // of the record cache of a task; 0: none
+	Memory         Memory
 	MaxUncommitted int           // bytes of a worker's tasks: more makes a commit early
 	PurgeInterval  time.Duration // of what nobody needs any more in the application's topics
 	Session        time.Duration
@@ -52,6 +53,15 @@ type Config struct {
 	OnRebalance func(Rebalance)
 	OnMember    func(id string) // as what the group knows it; "": it has left
 	Paused      func() bool     // process nothing for now
+}
+
+// Memory is how many bytes the parts of an instance take. Zero fields have the defaults of
+// what they are passed to.
+type Memory struct {
+	Fetch        int // what each worker has fetched and not processed
+	RestoreFetch int // the same of each task that is restored
+	Produce      int // what each worker has sent and is not acknowledged
+	Caches       int // the record caches of all tasks of a worker; 0: no bound
 }
 
 const (

@@ -65,7 +65,7 @@ func keptOn(disk store.Disk, dir string) map[plan.TaskID]bool {
 
 func newCopies(c Config, caughtUp func(plan.TaskID)) *copies {
 	s := &copies{c: c, caughtUp: caughtUp, all: map[plan.TaskID]*taskCopy{}, lags: map[plan.TaskID]int64{}, wake: make(chan struct{}, 1)}
-	s.fetcher = c.Client.NewFetcher(broker.FetchOptions{ReadCommitted: true, OnError: func(p kafka.Partition, _ int, at int64, err error) {
+	s.fetcher = c.Client.NewFetcher(broker.FetchOptions{ReadCommitted: true, MaxBytes: c.Memory.RestoreFetch, OnError: func(p kafka.Partition, _ int, at int64, err error) {
 		s.post(func() { s.failed(p, at, err) })
 	}})
 	return s

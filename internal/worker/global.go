@@ -94,7 +94,7 @@ func (g *globals) replay(ctx context.Context, s *store.Store, p kafka.Partition,
 	if at := s.Offset(); at > ends[p] {
 		return &changelog.OffsetError{Partition: p, Offset: at, Err: fmt.Errorf("the topic has %d to %d", starts[p], ends[p])}
 	}
-	return changelog.Run(ctx, g.c.Client, changelog.Options{Sched: g.c.Sched, ReadCommitted: g.c.ExactlyOnce}, []changelog.Restore{{
+	return changelog.Run(ctx, g.c.Client, changelog.Options{Sched: g.c.Sched, ReadCommitted: g.c.ExactlyOnce, MaxBytes: g.c.Memory.RestoreFetch}, []changelog.Restore{{
 		Store: s, Partition: p, From: max(s.Offset(), starts[p]), To: ends[p], Convert: t.Convert(),
 	}})
 }
@@ -104,7 +104,7 @@ func (g *globals) follow(ctx context.Context) error {
 	if len(g.rows) == 0 {
 		return nil
 	}
-	g.fetcher = g.c.Client.NewFetcher(broker.FetchOptions{ReadCommitted: g.c.ExactlyOnce, OnError: func(p kafka.Partition, _ int, at int64, err error) {
+	g.fetcher = g.c.Client.NewFetcher(broker.FetchOptions{ReadCommitted: g.c.ExactlyOnce, MaxBytes: g.c.Memory.RestoreFetch, OnError: func(p kafka.Partition, _ int, at int64, err error) {
 		g.push(arrival{}, fmt.Errorf("read %s at offset %d: %w", p, at, err))
 	}})
 	defer g.fetcher.Close()

@@ -83,6 +83,7 @@ func (n *Instance) assignedTasks(m broker.Member, a broker.Assignment) {
 	}
 	n.member, n.assigned = m, true
 	n.endTransactions(d.Processes)
+	n.c.Resources.Expect(n.databases(slices.Concat(d.Tasks, d.Standbys, d.Warmups)))
 	target := map[plan.TaskID]bool{}
 	for _, id := range d.Tasks {
 		target[id] = true
@@ -233,4 +234,20 @@ func (n *Instance) lost(cause error) {
 	n.assigned = false
 	n.settled()
 	n.c.OnRebalance(Rebalance{Lost: true})
+}
+
+// databases is about how many tasks have: a window store has four segments.
+func (n *Instance) databases(tasks []plan.TaskID) (count int) {
+	for _, id := range tasks {
+		for _, st := range n.layout.Plan.Subtopologies[id.Subtopology].Stores {
+			switch {
+			case st.InMemory:
+			case st.Kind.Windowed():
+				count += 4
+			default:
+				count++
+			}
+		}
+	}
+	return count
 }

@@ -208,7 +208,7 @@ func (w *Worker) replay(e *entry, all []changelog.Restore) error {
 	var last changelog.Progress
 	// Committed rows only, also with AtLeastOnce: before the guarantee changed, the
 	// application may have left rows behind that were aborted.
-	err := changelog.Run(e.ctx, w.c.Client, changelog.Options{Sched: w.c.Sched, ReadCommitted: true, Progress: func(p changelog.Progress) {
+	err := changelog.Run(e.ctx, w.c.Client, changelog.Options{Sched: w.c.Sched, ReadCommitted: true, MaxBytes: w.c.Memory.RestoreFetch, Progress: func(p changelog.Progress) {
 		last = p
 		e.restoration.Store(&Restoration{p, begun})
 		if now().Sub(said) < 3*time.Second {
@@ -276,7 +276,7 @@ func (w *Worker) begin(e *entry, positions []kafka.Offset) (err error) {
 	}
 	e.task, err = task.New(task.Config{
 		ID: e.id, Plan: sub, Inputs: e.inputs, TopicIDs: e.layout.idsOf(e.inputs), Stores: e.stores, Globals: w.globals, Partitions: partitions, PartitionsOf: w.partitionsOf, Positions: positions,
-		Context: e.ctx, Wall: w.now.UnixMilli(), MaxIdle: w.c.MaxTaskIdle.Milliseconds(), CacheBytes: w.c.CacheBytes,
+		Context: e.ctx, Wall: w.now.UnixMilli(), MaxIdle: w.c.MaxTaskIdle.Milliseconds(), CacheBytes: w.c.CacheBytes, Uncommitted: w.c.MaxUncommitted,
 		Release: func(slot int, b kafka.Batch) { e.subs[slot].Done(b) },
 		OnBad:   w.c.OnBad, DeadLetters: w.c.DeadLetters, Refused: e.refused,
 		Fits: func(o plan.Out) error { return w.fits(e, o) },
@@ -298,6 +298,17 @@ func (w *Worker) begin(e *entry, positions []kafka.Offset) (err error) {
 		}
 	}
 	w.order = append(w.order, e)
+	w.shareCaches()
 	w.running(e.id)
 	return nil
+}
+
+// shareCaches gives the record caches of the worker's tasks their sizes.
+func (w *Worker) shareCaches() {
+	if w.c.Memory.Caches == 0 {
+		return
+	}
+	for _, e := range w.order {
+		e.task.LimitCache(min(w.c.CacheBytes, w.c.Memory.Caches/len(w.order)))
+	}
 }

@@ -35,6 +35,7 @@ type Worker struct {
 	producer cluster.Producer
 	tasks    map[plan.TaskID]*entry
 	order    []*entry // running ones
+	turns    int      // of tasks, so far
 	globals  []*plan.GlobalRows
 	named    map[string]int32 // partitions of topics that records named
 	starting starter          // a place for each task that may be restored at once
@@ -185,19 +186,27 @@ func (w *Worker) receive() error {
 }
 
 // process gives every task a turn and hands on what they send. It returns how many
-// records were processed.
+// records were processed. Nothing more is processed when much waits to be committed: memory
+// is bounded even when commits have to wait. The next turn begins where this one ended.
 func (w *Worker) process() (total int, err error) {
-	if w.full() || w.c.Paused() {
+	uncommitted := w.uncommitted()
+	if w.c.Paused() || uncommitted > 2*w.c.MaxUncommitted {
 		return 0, nil
 	}
 	if w.search != nil {
 		return w.step()
 	}
 	wall := w.now.UnixMilli()
-	for _, e := range w.order {
+	for range w.order {
+		if uncommitted > 2*w.c.MaxUncommitted {
+			break
+		}
+		w.turns++
+		e := w.order[w.turns%len(w.order)]
 		if e.leaving {
 			continue
 		}
+		uncommitted -= e.task.Uncommitted()
 		n, err := w.call(e, wall, w.stride)
 		if task.Recoverable(err) {
 			return 1, w.failed(err)
@@ -212,6 +221,7 @@ func (w *Worker) process() (total int, err error) {
 		if w.dirtySince.IsZero() && e.task.Changed() {
 			w.dirtySince = w.now
 		}
+		uncommitted += e.task.Uncommitted()
 		total += n
 	}
 	return total, nil
@@ -224,10 +234,6 @@ func (w *Worker) call(e *entry, wall int64, limit int) (int, error) {
 	defer w.calls.Add(1)
 	return e.task.Run(wall, limit)
 }
-
-// full says that nothing more may be processed before a commit: memory is bounded even
-// when commits have to wait.
-func (w *Worker) full() bool { return w.uncommitted() > 2*w.c.MaxUncommitted }
 
 func (w *Worker) uncommitted() (n int) {
 	for _, e := range w.order {
@@ -325,7 +331,7 @@ func (w *Worker) commitDue() bool {
 
 // fetchOptions are those of the tasks' inputs.
 func (w *Worker) fetchOptions() broker.FetchOptions {
-	return broker.FetchOptions{ReadCommitted: w.c.ExactlyOnce, OnError: func(p kafka.Partition, _ int, at int64, err error) {
+	return broker.FetchOptions{ReadCommitted: w.c.ExactlyOnce, MaxBytes: w.c.Memory.Fetch, OnError: func(p kafka.Partition, _ int, at int64, err error) {
 		w.post(func() error {
 			if errors.Is(err, broker.ErrTopicRecreated) {
 				return fmt.Errorf("read %s at offset %d: %w", p, at, ErrTopicsChanged)
