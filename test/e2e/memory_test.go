@@ -1,0 +1,124 @@
+//go:build unix
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+	"github.com/stretchr/testify/require"
+
+	"github.com/seed-df18afd4/streams/internal/kafkatest"
+	"github.com/seed-df18afd4/streams/kstream"
+	"github.com/seed-df18afd4/streams/ktable"
+	"github.com/seed-df18afd4/streams/serde"
+	"github.com/seed-df18afd4/streams/state"
+	"github.com/seed-df18afd4/streams/topology"
+)
+
+const mib = 1 << 20
+
+// peak samples what Go's runtime has of the machine's memory, and returns the most.
+func peak() (most func() uint64) {
+	var top atomic.Uint64
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+		for {
+			metrics.Read(s)
+			top.Store(max(top.Load(), s[0].Value.Uint64()-s[1].Value.Uint64()))
+			select {
+			case <-stop:
+				return
+			case <-time.After(5 * time.Millisecond):
+			}
+		}
+	}()
+	return func() uint64 {
+		close(stop)
+		<-stopped
+		return top.Load()
+	}
+}
+
+// Two hundred tasks, each with a table, find more waiting than there is memory for. They
+// work it off within a limit of Go's runtime, and so do those who restore the tables.
+func TestManyTasksShareMemory(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector takes memory of its own")
+	}
+	if testing.Short() {
+		t.Skip("200 partitions of real Kafka take a minute")
+	}
+	const tasks, rows, size = 200, 800, 1000 // 160 MB
+	const limit = 224 * mib
+	k, name := connect(t, kafkatest.Brokers(t)), kafkatest.Topic(t)
+	k.create(nil, tasks, name+"-in", name+"-out")
+	k.fill(name+"-in", tasks, rows, size)
+	latest := state.Store[string, string]{Name: "latest", Key: serde.String, Value: serde.String}
+	topo := build(t, func(b *topology.Builder) {
+		in := kstream.GroupByKey(kstream.From(b, text(name+"-in")))
+		table := kstream.Reduce(in, func(_, v string) string { return v }, latest)
+		ktable.To(ktable.MapValues(table, func(string) string { return "" }), text(name+"-out"))
+	})
+	runtime.GC()
+	debug.FreeOSMemory()
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(limit))
+	settings := config(t, k, name)
+	settings.MemoryLimit = 64 * mib
+	if os.Getenv("NO_MEMORY_LIMIT") != "" { // to see what it would be
+		settings.MemoryLimit = 8 << 30
+	}
+	begin := func(what string, records int64) {
+		most := peak()
+		a := run(t, topo, settings)
+		await(t, 4*patience, func() bool { return k.processed(name, name+"-in") == records }, "all of it is %s", what)
+		a.awaitReady(patience)
+		a.stop()
+		used := most()
+		t.Logf("%s with at most %d MiB", what, used/mib)
+		require.Less(t, used, uint64(limit+limit/4), "Go's limit is a soft one")
+	}
+	begin("processed", tasks*rows)
+	settings.StateDir = t.TempDir()
+	k.fill(name+"-in", tasks, 1, size)
+	begin("restored", tasks*(rows+1))
+}
+
+// processed is how far a group has committed a topic, of all partitions together.
+func (k *kafka) processed(group, topic string) (sum int64) {
+	k.t.Helper()
+	time.Sleep(100 * time.Millisecond) // it is asked again and again
+	admin, err := sarama.NewClusterAdminFromClient(k.client)
+	require.NoError(k.t, err)
+	answer, err := admin.ListConsumerGroupOffsets(group, nil)
+	require.NoError(k.t, err)
+	for _, b := range answer.Blocks[topic] {
+		sum += max(b.Offset, 0)
+	}
+	return sum
+}
+
+// fill writes rows of a size to every partition of a topic.
+func (k *kafka) fill(topic string, partitions int32, rows, size int) {
+	k.t.Helper()
+	c := clientConfig()
+	c.Producer.Partitioner = sarama.NewManualPartitioner
+	value := strings.Repeat("x", size)
+	for p := range partitions {
+		batch := make([]*sarama.ProducerMessage, rows)
+		for i := range batch {
+			batch[i] = &sarama.ProducerMessage{Topic: topic, Partition: p, Key: sarama.StringEncoder(fmt.Sprint(p, "/", i)), Value: sarama.StringEncoder(value)}
+		}
+		k.produce(c, batch...)
+	}
+}
