@@ -105,7 +105,8 @@ type Config struct {
 	Logger *slog.Logger
 
 	// Sarama has TLS, SASL and other settings of the connections. Its defaults by default;
-	// what the library needs otherwise is set on a copy.
+	// what the library needs otherwise is set on a copy. SCRAM needs no
+	// SCRAMClientGeneratorFunc. docs/security.md has examples.
 	Sarama *sarama.Config
 }
 

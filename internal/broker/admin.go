@@ -55,7 +55,8 @@ func describe(m *sarama.MetadataResponse) (map[string]Topic, error) {
 		case sarama.ErrNoError, sarama.ErrLeaderNotAvailable:
 			found[t.Name] = Topic{Partitions: int32(len(t.Partitions)), ID: topicID(t.Uuid)}
 		default:
-			return nil, refusal(kafka.Partition{Topic: t.Name}, t.Err, fmt.Errorf("broker: describe topic %q: %w", t.Name, explain(t.Err)))
+			err := needs(explain(t.Err), "Read or Write, whichever it needs,", "topic", t.Name)
+			return nil, refusal(kafka.Partition{Topic: t.Name}, t.Err, fmt.Errorf("broker: describe topic %q: %w", t.Name, err))
 		}
 	}
 	return found, nil
@@ -103,6 +104,7 @@ func (c *Client) CreateTopic(ctx context.Context, spec TopicSpec) error {
 		}
 		return answer.Err, nil
 	})
+	err = needs(err, "Create", "topic", spec.Name)
 	switch {
 	case errors.Is(err, sarama.ErrTopicAlreadyExists):
 		return fmt.Errorf("%w: %q", ErrTopicExists, spec.Name)
@@ -201,7 +203,7 @@ func (c *Client) TopicConfig(ctx context.Context, name string) (map[string]strin
 		return sarama.ErrNoError, nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("broker: read the configuration of topic %q: %w", name, err)
+		return nil, fmt.Errorf("broker: read the configuration of topic %q: %w", name, needs(err, "DescribeConfigs", "topic", name))
 	}
 	return config, nil
 }
@@ -215,6 +217,7 @@ func (c *Client) DeleteRecords(ctx context.Context, before map[kafka.Partition]i
 	for p := range before {
 		ps = append(ps, p)
 	}
+	var refused string // the topic
 	err := c.askLeaders(ctx, ps, func(b *sarama.Broker, ps []kafka.Partition) (map[kafka.Partition]sarama.KError, error) {
 		req := &sarama.DeleteRecordsRequest{Version: 2, Timeout: readTimeout / 2, Topics: map[string]*sarama.DeleteRecordsRequestTopic{}}
 		for _, p := range ps {
@@ -233,12 +236,15 @@ func (c *Client) DeleteRecords(ctx context.Context, before map[kafka.Partition]i
 		for topic, t := range r.Topics {
 			for i, answer := range t.Partitions {
 				codes[kafka.Partition{Topic: topic, Index: i}] = answer.Err
+				if denied(answer.Err) {
+					refused = topic
+				}
 			}
 		}
 		return codes, nil
 	})
 	if err != nil {
-		return fmt.Errorf("broker: delete records: %w", err)
+		return fmt.Errorf("broker: delete records: %w", needs(err, "Delete", "topic", refused))
 	}
 	return nil
 }

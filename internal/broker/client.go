@@ -113,6 +113,7 @@ func configure(o Options) *sarama.Config {
 		cfg.Version = sarama.V3_9_0_0
 	}
 	cfg.ApiVersionsRequest = true
+	withScram(&cfg)
 	cfg.Net.DialTimeout = dialTimeout
 	cfg.Net.ReadTimeout = readTimeout
 	cfg.Net.WriteTimeout = readTimeout

@@ -118,11 +118,11 @@ func (c *Client) findCoordinator(ctx context.Context, kind sarama.CoordinatorTyp
 		return r.Err, nil
 	})
 	if err != nil {
-		what := "group"
+		what, operation := "group", "Read"
 		if kind == sarama.CoordinatorTransaction {
-			what = "transactional id"
+			what, operation = "transactional id", "Write"
 		}
-		return "", fmt.Errorf("find the coordinator of %s %q: %w", what, key, err)
+		return "", fmt.Errorf("find the coordinator of %s %q: %w", what, key, needs(err, operation, what, key))
 	}
 	return addr, nil
 }

@@ -3,6 +3,7 @@ package broker
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/IBM/sarama"
 	"github.com/seed-df18afd4/streams/internal/kafka"
@@ -169,28 +170,24 @@ func isResendable(code sarama.KError) bool {
 
 // hints are what to do about a broker's refusal.
 var hints = map[sarama.KError]string{
-	sarama.ErrMessageSizeTooLarge:                "raise max.message.bytes of the topic",
-	sarama.ErrInvalidRecord:                      "a compacted topic takes no record without a key",
-	sarama.ErrInvalidTimestamp:                   "the record's time is too far from the broker's clock: set message.timestamp.after.max.ms and message.timestamp.before.max.ms of the topic",
-	sarama.ErrTopicAuthorizationFailed:           "allow this user to read, write and describe the topic",
-	sarama.ErrGroupAuthorizationFailed:           "allow this user to read the group",
-	sarama.ErrClusterAuthorizationFailed:         "allow this user to create topics, or create them before",
-	sarama.ErrTransactionalIDAuthorizationFailed: "allow this user to write and describe the transactional id",
-	sarama.ErrInvalidSessionTimeout:              "the session timeout must lie between the broker's group.min.session.timeout.ms and group.max.session.timeout.ms",
-	sarama.ErrInvalidTransactionTimeout:          "the transaction timeout must not be above the broker's transaction.max.timeout.ms",
-	sarama.ErrInconsistentGroupProtocol:          "the group is used by another application: use another group id",
-	sarama.ErrGroupMaxSizeReached:                "raise group.max.size of the broker",
-	sarama.ErrUnsupportedVersion:                 "Kafka 2.5 or newer is needed",
-	sarama.ErrPolicyViolation:                    "a policy of the cluster forbids it",
-	sarama.ErrInvalidReplicationFactor:           "the cluster has fewer brokers than replicas are wanted",
-	sarama.ErrProducerFenced:                     "producer fenced: another one has the transactional id, or the transaction timed out",
-	sarama.ErrOutOfOrderSequenceNumber:           "acknowledged records are missing from the log, as after an unclean leader election",
-	sarama.ErrFencedInstancedId:                  "another process uses the same instance id",
-	sarama.ErrOffsetMetadataTooLarge:             "raise offset.metadata.max.bytes of the broker",
-	sarama.ErrUnsupportedForMessageFormat:        "the topic has an old message format",
-	sarama.ErrUnsupportedCompressionType:         "the broker does not know this compression",
-	sarama.ErrOffsetOutOfRange:                   "records there were deleted, or are not yet written",
-	sarama.ErrInvalidTopic:                       "the topic's name is not valid",
+	sarama.ErrMessageSizeTooLarge:         "raise max.message.bytes of the topic",
+	sarama.ErrInvalidRecord:               "a compacted topic takes no record without a key",
+	sarama.ErrInvalidTimestamp:            "the record's time is too far from the broker's clock: set message.timestamp.after.max.ms and message.timestamp.before.max.ms of the topic",
+	sarama.ErrInvalidSessionTimeout:       "the session timeout must lie between the broker's group.min.session.timeout.ms and group.max.session.timeout.ms",
+	sarama.ErrInvalidTransactionTimeout:   "the transaction timeout must not be above the broker's transaction.max.timeout.ms",
+	sarama.ErrInconsistentGroupProtocol:   "the group is used by another application: use another group id",
+	sarama.ErrGroupMaxSizeReached:         "raise group.max.size of the broker",
+	sarama.ErrUnsupportedVersion:          "Kafka 2.5 or newer is needed",
+	sarama.ErrPolicyViolation:             "a policy of the cluster forbids it",
+	sarama.ErrInvalidReplicationFactor:    "the cluster has fewer brokers than replicas are wanted",
+	sarama.ErrProducerFenced:              "producer fenced: another one has the transactional id, or the transaction timed out",
+	sarama.ErrOutOfOrderSequenceNumber:    "acknowledged records are missing from the log, as after an unclean leader election",
+	sarama.ErrFencedInstancedId:           "another process uses the same instance id",
+	sarama.ErrOffsetMetadataTooLarge:      "raise offset.metadata.max.bytes of the broker",
+	sarama.ErrUnsupportedForMessageFormat: "the topic has an old message format",
+	sarama.ErrUnsupportedCompressionType:  "the broker does not know this compression",
+	sarama.ErrOffsetOutOfRange:            "records there were deleted, or are not yet written",
+	sarama.ErrInvalidTopic:                "the topic's name is not valid",
 }
 
 // explain adds to a broker's refusal what to do about it.
@@ -199,4 +196,25 @@ func explain(code sarama.KError) error {
 		return fmt.Errorf("%w: %s", code, hint)
 	}
 	return code
+}
+
+// needs adds to a refused authorization what is to be allowed, such as "Read" on a topic.
+func needs(err error, operation, resource, name string) error {
+	if !denied(err) || strings.Contains(err.Error(), "allow this user") {
+		return err
+	}
+	return fmt.Errorf("%w: allow this user %s on %s %q", err, operation, resource, name)
+}
+
+// denied reports that the broker knows who asks, and does not allow it.
+func denied(err error) bool {
+	for _, code := range []sarama.KError{
+		sarama.ErrTopicAuthorizationFailed, sarama.ErrGroupAuthorizationFailed,
+		sarama.ErrClusterAuthorizationFailed, sarama.ErrTransactionalIDAuthorizationFailed,
+	} {
+		if errors.Is(err, code) {
+			return true
+		}
+	}
+	return false
 }

@@ -29,9 +29,12 @@ func TestFenced(t *testing.T) {
 }
 
 func TestRefusalsSayWhatToDo(t *testing.T) {
-	err := explain(sarama.ErrTopicAuthorizationFailed)
+	err := needs(explain(sarama.ErrTopicAuthorizationFailed), "Read", "topic", "t")
 	require.ErrorIs(t, err, sarama.ErrTopicAuthorizationFailed)
-	require.ErrorContains(t, err, "allow this user")
+	require.ErrorContains(t, err, `: allow this user Read on topic "t"`)
+	require.Equal(t, err, needs(err, "Read", "topic", "t"), "once")
+	require.Equal(t, error(sarama.ErrUnknown), needs(sarama.ErrUnknown, "Read", "topic", "t"))
+	require.NoError(t, needs(nil, "Read", "topic", "t"))
 	require.Equal(t, error(sarama.ErrUnknown), explain(sarama.ErrUnknown))
 	require.True(t, errors.Is(explain(sarama.ErrProducerFenced), sarama.ErrProducerFenced))
 }

@@ -190,7 +190,7 @@ func (l *fetchLoop) take(wanted []asked, res *sarama.FetchResponse) {
 			l.f.c.log.Debug("a partition cannot be read here, asking for its leader", "partition", a.s.partition, "broker", l.addr, "error", block.Err)
 			lost = append(lost, a.s)
 		default:
-			l.f.park(a, fmt.Errorf("broker: fetch %v at offset %d: %w", a.s.partition, a.position, explain(block.Err)))
+			l.f.park(a, fmt.Errorf("broker: fetch %v at offset %d: %w", a.s.partition, a.position, needs(explain(block.Err), "Read", "topic", a.s.partition.Topic)))
 		}
 	}
 	if len(lost) > 0 {

@@ -240,7 +240,7 @@ func (g *Group) join(ctx context.Context, reason string) error {
 		g.forget(j.Err)
 		return errAgain
 	}
-	return fmt.Errorf("join: %w", explain(j.Err))
+	return fmt.Errorf("join: %w", needs(explain(j.Err), "Read", "group", g.o.Group))
 }
 
 // sync hands out the plan, on the leader, and takes this member's part of it.

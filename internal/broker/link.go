@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
@@ -46,6 +47,7 @@ func (l *link) ask(ctx context.Context, q question) error {
 		switch {
 		case err != nil && !reconnectable(err):
 			return err
+		case err != nil && last != nil && ctx.Err() != nil: // it says only that time was up
 		case err != nil:
 			last = err
 			l.c.log.Debug("request failed, trying again", "error", err)
@@ -142,5 +144,7 @@ func reconnectable(err error) bool {
 	var encoding sarama.PacketEncodingError
 	var config sarama.ConfigurationError
 	var refusal sarama.KError // of the authentication, or of the search for the coordinator
-	return !errors.As(err, &encoding) && !errors.As(err, &config) && !errors.As(err, &refusal)
+	var certificate *tls.CertificateVerificationError
+	return !errors.As(err, &encoding) && !errors.As(err, &config) && !errors.As(err, &refusal) && !errors.As(err, &certificate) &&
+		!errors.Is(err, sarama.ErrSASLAuthenticationFailed) && !errors.Is(err, sarama.ErrUnsupportedSASLMechanism)
 }

@@ -204,7 +204,7 @@ func (p *Producer) settle(f flight, answer *sarama.ProduceResponseBlock, cause e
 		}
 		t.sent, t.conn, t.last = 0, nil, cause
 	case p.err == nil:
-		p.err = fmt.Errorf("broker: produce %d records to %v: %w", len(f.b.Records), t.partition, explain(code))
+		p.err = fmt.Errorf("broker: produce %d records to %v: %w", len(f.b.Records), t.partition, needs(explain(code), "Write", "topic", t.partition.Topic))
 		if answer.ErrorMessage != nil {
 			p.err = fmt.Errorf("%w (%s)", p.err, *answer.ErrorMessage)
 		}

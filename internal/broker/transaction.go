@@ -56,6 +56,10 @@ func (p *Producer) init(ctx context.Context) error {
 		}
 		return r.Err, nil
 	})
+	if p.o.TransactionalID == "" {
+		err = needs(err, "IdempotentWrite", "the cluster", "kafka-cluster")
+	}
+	err = needs(err, "Write", "transactional id", p.o.TransactionalID)
 	if err != nil {
 		return fmt.Errorf("broker: take a producer id (transactional id %q): %w", p.o.TransactionalID, err)
 	}
@@ -103,7 +107,7 @@ func (p *Producer) join() error {
 		return sarama.ErrNoError, nil
 	})
 	if err != nil {
-		err = fmt.Errorf("broker: add partitions to the transaction of %q: %w", p.o.TransactionalID, about(at, err))
+		err = fmt.Errorf("broker: add partitions to the transaction of %q: %w", p.o.TransactionalID, needs(about(at, err), "Write", "topic", at.Topic))
 		var code sarama.KError
 		errors.As(err, &code)
 		return refusal(at, code, err)
@@ -163,7 +167,7 @@ func (p *Producer) addOffsets(group string) error {
 		return r.Err, nil
 	})
 	if err != nil {
-		return fmt.Errorf("broker: add the offsets of group %q to the transaction of %q: %w", group, p.o.TransactionalID, err)
+		return fmt.Errorf("broker: add the offsets of group %q to the transaction of %q: %w", group, p.o.TransactionalID, needs(err, "Read", "group", group))
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ type broker struct {
 	id         int32
 	port       int // for clients and the other brokers
 	controller int // the port of its controller
+	listeners  []int
 	dir        string
 
 	cmd  *exec.Cmd // nil while it is down
@@ -128,6 +129,9 @@ func tail(text string, n int) string {
 	return strings.Join(lines[max(0, len(lines)-n):], "\n")
 }
 
-func (b *broker) addr() string    { return net.JoinHostPort("127.0.0.1", strconv.Itoa(b.port)) }
+func (b *broker) addr() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(b.port)) }
+func (b *broker) listener(i int) string {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(b.listeners[i]))
+}
 func (b *broker) log() string     { return filepath.Join(b.dir, "log") }
 func (b *broker) pidFile() string { return filepath.Join(b.dir, "pid") }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -21,6 +22,10 @@ const startLimit = 2 * time.Minute
 type Options struct {
 	Brokers int               // 1 or 3; 0 means 1
 	Config  map[string]string // added to every broker's configuration, or in place of what stands there
+
+	// Listeners are protocols, such as SASL_SSL, that brokers take clients with, each on a
+	// port of its own. Brokers among each other, and Addrs, stay at PLAINTEXT.
+	Listeners []string
 }
 
 // quickSessions are for brokers that are killed: another takes over, and the broker itself may
@@ -58,6 +63,15 @@ func Start(t testing.TB, o Options) *Cluster {
 
 // Addrs are the addresses of the brokers, also of those that are down.
 func (c *Cluster) Addrs() []string { return c.addrs() }
+
+// ListenerAddrs are the addresses at which the brokers have the i-th of Options.Listeners.
+func (c *Cluster) ListenerAddrs(i int) []string {
+	addrs := make([]string, len(c.brokers))
+	for j, b := range c.brokers {
+		addrs[j] = b.listener(i)
+	}
+	return addrs
+}
 
 // Kill kills broker i, the one at Addrs()[i], with no chance to say good-bye (kill -9). It
 // returns when the process is gone. A broker that is down stays down.
@@ -103,7 +117,7 @@ func start(o Options, jvm []string) (*cluster, error) {
 	}
 	for try := 1; ; try++ {
 		var c *cluster
-		ports, err := freePorts(2 * o.Brokers)
+		ports, err := freePorts((2 + len(o.Listeners)) * o.Brokers)
 		if err == nil {
 			c, err = startOnce(src, ports, o, jvm)
 		}
@@ -126,7 +140,7 @@ func startOnce(src source, ports []int, o Options, jvm []string) (*cluster, erro
 	if c.janitor, err = hireJanitor(dir, c.container); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
-	if err = c.prepare(ports, o.Config); err == nil {
+	if err = c.prepare(ports, o); err == nil {
 		err = c.bringUp()
 	}
 	if err != nil {
@@ -136,12 +150,12 @@ func startOnce(src source, ports []int, o Options, jvm []string) (*cluster, erro
 	return c, nil
 }
 
-// prepare gives every broker two ports and a folder, and opens the container if there is one.
-func (c *cluster) prepare(ports []int, config map[string]string) error {
-	for i := range len(ports) / 2 {
-		id := int32(i + 1)
+// prepare gives every broker its ports and a folder, and opens the container if there is one.
+func (c *cluster) prepare(ports []int, o Options) error {
+	for each := range slices.Chunk(ports, 2+len(o.Listeners)) {
+		id := int32(len(c.brokers) + 1)
 		c.brokers = append(c.brokers, &broker{
-			id: id, port: ports[2*i], controller: ports[2*i+1],
+			id: id, port: each[0], controller: each[1], listeners: each[2:],
 			dir: filepath.Join(c.dir, fmt.Sprintf("broker-%d", id)),
 		})
 	}
@@ -149,7 +163,7 @@ func (c *cluster) prepare(ports []int, config map[string]string) error {
 		return fmt.Errorf("kafkatest: configure the log: %w", err)
 	}
 	for _, b := range c.brokers {
-		if err := c.configure(b, config); err != nil {
+		if err := c.configure(b, o); err != nil {
 			return err
 		}
 	}

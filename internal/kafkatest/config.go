@@ -25,9 +25,9 @@ logger.settings.level = warn
 `
 
 // configure writes the configuration of one broker into its folder.
-func (c *cluster) configure(b *broker, extra map[string]string) error {
-	config := c.config(b)
-	maps.Copy(config, extra)
+func (c *cluster) configure(b *broker, o Options) error {
+	config := c.config(b, o.Listeners)
+	maps.Copy(config, o.Config)
 	var text strings.Builder
 	for _, k := range slices.Sorted(maps.Keys(config)) {
 		fmt.Fprintf(&text, "%s=%s\n", k, config[k])
@@ -42,7 +42,7 @@ func (c *cluster) configure(b *broker, extra map[string]string) error {
 	return nil
 }
 
-func (c *cluster) config(b *broker) map[string]string {
+func (c *cluster) config(b *broker, protocols []string) map[string]string {
 	var voters []string
 	for _, v := range c.brokers {
 		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", v.id, v.controller))
@@ -51,16 +51,23 @@ func (c *cluster) config(b *broker) map[string]string {
 	if c.container != "" {
 		listen = "0.0.0.0" // a published port does not reach the container's loopback
 	}
+	listeners := fmt.Sprintf("PLAINTEXT://%s:%d,CONTROLLER://127.0.0.1:%d", listen, b.port, b.controller)
+	advertised := "PLAINTEXT://" + b.addr()
+	for i, protocol := range protocols {
+		listeners += fmt.Sprintf(",%s://%s:%d", protocol, listen, b.listeners[i])
+		advertised += fmt.Sprintf(",%s://%s", protocol, b.listener(i))
+	}
 	replicas := strconv.Itoa(len(c.brokers))
 	inSync := strconv.Itoa((len(c.brokers) + 1) / 2)
 	return map[string]string{
-		"process.roles":             "broker,controller",
-		"node.id":                   strconv.Itoa(int(b.id)),
-		"controller.quorum.voters":  strings.Join(voters, ","),
-		"controller.listener.names": "CONTROLLER",
-		"listeners":                 fmt.Sprintf("PLAINTEXT://%s:%d,CONTROLLER://127.0.0.1:%d", listen, b.port, b.controller),
-		"advertised.listeners":      "PLAINTEXT://" + b.addr(),
-		"log.dirs":                  filepath.Join(b.dir, "data"),
+		"process.roles":                  "broker,controller",
+		"node.id":                        strconv.Itoa(int(b.id)),
+		"controller.quorum.voters":       strings.Join(voters, ","),
+		"controller.listener.names":      "CONTROLLER",
+		"listeners":                      listeners,
+		"advertised.listeners":           advertised,
+		"listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL",
+		"log.dirs":                       filepath.Join(b.dir, "data"),
 
 		"auto.create.topics.enable":                "false",
 		"group.initial.rebalance.delay.ms":         "0",
