@@ -350,3 +350,40 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// FuzzLead leads a group with a member that may say anything about itself.
+func FuzzLead(f *testing.F) {
+	us := Subscription{Process: "us", Topology: "t", Workers: 2, Generation: 1, Tasks: ids(tasksOf(3))}
+	f.Add(Subscription{Process: "them", Topology: "t", Workers: 1, Tasks: ids(tasksOf(2))}.Encode())
+	f.Add([]byte(`{"version":1,"topology":"t","workers":65536,"generation":-5,"tasks":[{"Subtopology":-1,"Partition":-7},{}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		them, err := DecodeSubscription(b)
+		if err != nil {
+			return
+		}
+		tasks := tasksOf(3, 4)
+		out, waiting := Leader{Topology: "t", Tasks: tasks, Standbys: 1}.Lead(map[string]Subscription{"us": us, "them": them})
+		require.Len(t, out, 2)
+		if them.Topology == us.Topology {
+			require.Len(t, tasks, len(out["us"].Tasks)+len(out["them"].Tasks)+waiting)
+		}
+	})
+}
+
+func ids(tasks []Task) (ids []plan.TaskID) {
+	for _, t := range tasks {
+		ids = append(ids, t.TaskID)
+	}
+	return ids
+}
+
+// A member that says it has more workers than can be is not believed: nobody else would
+// get a task.
+func TestUnbelievableWorkers(t *testing.T) {
+	for _, workers := range []int{-1, maxWorkers + 1, 1 << 62} {
+		_, err := DecodeSubscription(Subscription{Workers: workers}.Encode())
+		require.ErrorContains(t, err, "number of workers")
+		_, err = DecodeAssignment(Assignment{Processes: map[string]int{"p": workers}}.Encode())
+		require.ErrorContains(t, err, "workers")
+	}
+}

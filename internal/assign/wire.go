@@ -2,6 +2,7 @@ package assign
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -115,18 +116,29 @@ func encode(v any) []byte {
 	return b
 }
 
+// maxWorkers is more than any instance has: what says more is not to be believed.
+const maxWorkers = 1 << 16
+
+func believable(workers int) bool { return workers >= 0 && workers <= maxWorkers }
+
 // DecodeSubscription reads what Encode wrote.
 func DecodeSubscription(b []byte) (s Subscription, err error) {
-	if err := decode(b, &s); err != nil || s.Version != wireVersion {
-		return s, fmt.Errorf("assign: the group has a member that is not of this library, or of another version of it (%q): every application needs an id of its own: %w", b, foreign(err, s.Version))
+	if err := decode(b, &s); err != nil || s.Version != wireVersion || !believable(s.Workers) {
+		return Subscription{}, fmt.Errorf("assign: the group has a member that is not of this library, or of another version of it (%.100q): every application needs an id of its own: %w", b, foreign(err, s.Version))
 	}
 	return s, nil
 }
 
 // DecodeAssignment reads what Encode wrote.
 func DecodeAssignment(b []byte) (a Assignment, err error) {
-	if err := decode(b, &a); err != nil || a.Version != wireVersion {
-		return a, fmt.Errorf("assign: the group's leader is not of this library, or of another version of it (%q): every application needs an id of its own: %w", b, foreign(err, a.Version))
+	err = decode(b, &a)
+	for _, workers := range a.Processes {
+		if !believable(workers) {
+			err = fmt.Errorf("a process of %d workers", workers)
+		}
+	}
+	if err != nil || a.Version != wireVersion {
+		return Assignment{}, fmt.Errorf("assign: the group's leader is not of this library, or of another version of it (%.100q): every application needs an id of its own: %w", b, foreign(err, a.Version))
 	}
 	return a, nil
 }
@@ -136,6 +148,9 @@ func decode(b []byte, v any) error { return json.Unmarshal(b, v) }
 func foreign(err error, version int) error {
 	if err != nil {
 		return err
+	}
+	if version == wireVersion {
+		return errors.New("it has a number of workers that cannot be")
 	}
 	return fmt.Errorf("version %d, not %d", version, wireVersion)
 }

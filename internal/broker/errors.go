@@ -175,7 +175,7 @@ var hints = map[sarama.KError]string{
 	sarama.ErrInvalidTimestamp:            "the record's time is too far from the broker's clock: set message.timestamp.after.max.ms and message.timestamp.before.max.ms of the topic",
 	sarama.ErrInvalidSessionTimeout:       "the session timeout must lie between the broker's group.min.session.timeout.ms and group.max.session.timeout.ms",
 	sarama.ErrInvalidTransactionTimeout:   "the transaction timeout must not be above the broker's transaction.max.timeout.ms",
-	sarama.ErrInconsistentGroupProtocol:   "the group is used by another application: use another group id",
+	sarama.ErrInconsistentGroupProtocol:   "members of the group are no instances of this application, plain consumers maybe: give it another ApplicationID, or stop them",
 	sarama.ErrGroupMaxSizeReached:         "raise group.max.size of the broker",
 	sarama.ErrUnsupportedVersion:          "Kafka 2.5 or newer is needed",
 	sarama.ErrPolicyViolation:             "a policy of the cluster forbids it",

@@ -287,13 +287,9 @@ func (g *Group) sync(ctx context.Context, j *sarama.JoinGroupResponse) error {
 }
 
 func (g *Group) plan(j *sarama.JoinGroupResponse, req *sarama.SyncGroupRequest) error {
-	metas, err := j.GetMembers()
-	if err != nil {
-		return fmt.Errorf("decode the members' subscriptions: %w", err)
-	}
 	members := make([]GroupMember, 0, len(j.Members))
 	for _, m := range j.Members {
-		meta := metas[m.MemberId]
+		meta := metadataOf(m)
 		member := GroupMember{ID: m.MemberId, UserData: meta.UserData, Generation: meta.GenerationID}
 		if m.GroupInstanceId != nil {
 			member.InstanceID = *m.GroupInstanceId
@@ -317,6 +313,21 @@ func (g *Group) plan(j *sarama.JoinGroupResponse, req *sarama.SyncGroupRequest) 
 		}
 	}
 	return nil
+}
+
+// metadataOf is what a member says, nothing if nobody here can read it. One that is foreign
+// must not keep the others from their partitions.
+func metadataOf(m sarama.GroupMember) (meta sarama.ConsumerGroupMemberMetadata) {
+	defer func() {
+		if recover() != nil { // sarama decodes for its own kind
+			meta = sarama.ConsumerGroupMemberMetadata{GenerationID: -1}
+		}
+	}()
+	metas, err := (&sarama.JoinGroupResponse{Members: []sarama.GroupMember{m}}).GetMembers()
+	if err != nil {
+		return sarama.ConsumerGroupMemberMetadata{GenerationID: -1}
+	}
+	return metas[m.MemberId]
 }
 
 func groupByTopic(ps []kafka.Partition) map[string][]int32 {

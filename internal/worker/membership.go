@@ -37,11 +37,13 @@ func (n *Instance) joining() (userData []byte, owned []kafka.Partition) {
 
 // plan runs on the group's leader.
 func (n *Instance) plan(members []broker.GroupMember) (map[string]broker.Assignment, error) {
-	subs := map[string]assign.Subscription{}
+	subs, out := map[string]assign.Subscription{}, map[string]broker.Assignment{}
 	for _, m := range members {
 		s, err := assign.DecodeSubscription(m.UserData)
-		if err != nil {
-			return nil, err
+		if err != nil { // it gets nothing, and is told why if it can read that
+			n.c.Log.Error("a member of the group is refused", "member", m.ID, "error", err)
+			out[m.ID] = broker.Assignment{UserData: assign.Assignment{Refused: err.Error()}.Encode()}
+			continue
 		}
 		subs[m.ID] = s
 	}
@@ -53,7 +55,6 @@ func (n *Instance) plan(members []broker.GroupMember) (map[string]broker.Assignm
 	assignments, waiting := leader.Lead(subs)
 	n.c.Log.Info("planned the group's tasks", "members", len(subs), "tasks", len(tasks), "waiting", waiting)
 
-	out := map[string]broker.Assignment{}
 	for id, a := range assignments {
 		var ps []kafka.Partition
 		for _, t := range a.Tasks {
