@@ -3,7 +3,9 @@
 package e2e
 
 import (
+	"encoding/binary"
 	"fmt"
+	"net"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -121,4 +123,97 @@ func (k *kafka) fill(topic string, partitions int32, rows, size int) {
 		}
 		k.produce(c, batch...)
 	}
+}
+
+// An output that takes nothing makes the application wait, and not grow. When it takes
+// records again, all of the burst that has come meanwhile goes through.
+func TestStalledOutput(t *testing.T) {
+	if raceDetector || testing.Short() {
+		t.Skip("a matter of memory, and of some seconds")
+	}
+	const tasks, rows, size = 8, 20_000, 1000 // 160 MB
+	const limit = 128 * mib
+	k, name := connect(t, kafkatest.Brokers(t)), kafkatest.Topic(t)
+	k.create(nil, tasks, name+"-in", name+"-out")
+	k.fill(name+"-in", tasks, rows, size)
+	topo := build(t, func(b *topology.Builder) { kstream.To(kstream.From(b, text(name+"-in")), text(name+"-out")) })
+	runtime.GC()
+	debug.FreeOSMemory()
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(limit))
+	settings := config(t, k, name)
+	settings.MemoryLimit = 64 * mib
+	settings.Sarama = sarama.NewConfig()
+	stalled := stall{flows: make(chan struct{})}
+	settings.Sarama.Net.Proxy.Enable, settings.Sarama.Net.Proxy.Dialer = true, stalled
+	most := peak()
+	a := run(t, topo, settings)
+	a.awaitReady(patience)
+	time.Sleep(8 * time.Second)
+	require.Zero(t, k.processed(name, name+"-in"))
+	close(stalled.flows)
+	await(t, patience, func() bool { return k.processed(name, name+"-in") == tasks*rows }, "all of it is copied")
+	a.stop()
+	used := most()
+	t.Logf("at most %d MiB", used/mib)
+	require.Less(t, used, uint64(limit+limit/4))
+}
+
+// stall dials connections on which no records are sent before it flows.
+type stall struct{ flows chan struct{} }
+
+func (s stall) Dial(network, addr string) (net.Conn, error) {
+	c, err := net.Dial(network, addr)
+	return stalledConn{c, s.flows}, err
+}
+
+type stalledConn struct {
+	net.Conn
+	flows chan struct{}
+}
+
+// Write is given one request at a time: its length, then its kind, 0 for a Produce.
+func (c stalledConn) Write(p []byte) (int, error) {
+	if len(p) > 6 && binary.BigEndian.Uint16(p[4:]) == 0 {
+		<-c.flows
+	}
+	return c.Conn.Write(p)
+}
+
+// Records as large as brokers may be told to take pass through stores and outputs, one
+// after the other, within little more memory than a few of them need.
+func TestHugeRecords(t *testing.T) {
+	if raceDetector || testing.Short() {
+		t.Skip("a matter of memory")
+	}
+	const size, records, limit = 15_000_000, 20, 384 * mib
+	k, name := connect(t, kafkatest.Brokers(t)), kafkatest.Topic(t)
+	most := map[string]string{"max.message.bytes": fmt.Sprint(size + 1_000_000)}
+	k.create(most, 1, name+"-in", name+"-out", name+"-latest-changelog")
+	require.NoError(t, k.admin().IncrementalAlterConfig(sarama.TopicResource, name+"-latest-changelog", map[string]sarama.IncrementalAlterConfigsEntry{
+		"cleanup.policy": {Operation: sarama.IncrementalAlterConfigsOperationSet, Value: new("compact")}}, false))
+	c := clientConfig()
+	c.Producer.MaxMessageBytes = size + 1_000_000
+	value := strings.Repeat("x", size)
+	for i := range records {
+		k.produce(c, &sarama.ProducerMessage{Topic: name + "-in", Key: sarama.StringEncoder(fmt.Sprint(i % 3)), Value: sarama.StringEncoder(value)})
+	}
+	latest := state.Store[string, string]{Name: "latest", Key: serde.String, Value: serde.String}
+	topo := build(t, func(b *topology.Builder) {
+		in := kstream.GroupByKey(kstream.From(b, text(name+"-in")))
+		ktable.To(kstream.Reduce(in, func(_, v string) string { return v }, latest), text(name+"-out"))
+	})
+	runtime.GC()
+	debug.FreeOSMemory()
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(limit))
+	settings := config(t, k, name)
+	settings.MemoryLimit = 64 * mib
+	settings.Sarama = sarama.NewConfig()
+	settings.Sarama.Producer.MaxMessageBytes = size + 1_000_000
+	used := peak()
+	a := run(t, topo, settings)
+	await(t, patience, func() bool { return k.processed(name, name+"-in") == records }, "all of them are processed")
+	a.stop()
+	n := used()
+	t.Logf("at most %d MiB", n/mib)
+	require.Less(t, n, uint64(limit+limit/4))
 }
