@@ -370,13 +370,6 @@ func FuzzLead(f *testing.F) {
 	})
 }
 
-func ids(tasks []Task) (ids []plan.TaskID) {
-	for _, t := range tasks {
-		ids = append(ids, t.TaskID)
-	}
-	return ids
-}
-
 // A member that says it has more workers than can be is not believed: nobody else would
 // get a task.
 func TestUnbelievableWorkers(t *testing.T) {
