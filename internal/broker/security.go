@@ -1,15 +1,12 @@
 package broker
 
 import (
-	"crypto/sha256"
-	"crypto/sha512"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"os"
 
 	"github.com/IBM/sarama"
-	"github.com/xdg-go/scram"
 )
 
 // Security says how connections are protected, for programs that are told it in words. The
@@ -43,11 +40,7 @@ func (s Security) Config() (*sarama.Config, error) {
 	c.Net.SASL.Enable, c.Net.SASL.User, c.Net.SASL.Password = true, s.User, s.Password
 	c.Net.SASL.Mechanism = sarama.SASLMechanism(s.Mechanism)
 	switch s.Mechanism {
-	case sarama.SASLTypePlaintext:
-	case sarama.SASLTypeSCRAMSHA256:
-		c.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: sha256.New} }
-	case sarama.SASLTypeSCRAMSHA512:
-		c.Net.SASL.SCRAMClientGeneratorFunc = func() sarama.SCRAMClient { return &scramClient{hash: sha512.New} }
+	case sarama.SASLTypePlaintext, sarama.SASLTypeSCRAMSHA256, sarama.SASLTypeSCRAMSHA512:
 	default:
 		return nil, fmt.Errorf("SASL: mechanism %q: it is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512", s.Mechanism)
 	}
@@ -78,19 +71,4 @@ func (s Security) tls() (*tls.Config, error) {
 	}
 	conf.Certificates = []tls.Certificate{pair}
 	return conf, nil
-}
-
-// scramClient is one conversation of SCRAM.
-type scramClient struct {
-	hash scram.HashGeneratorFcn
-	*scram.ClientConversation
-}
-
-func (c *scramClient) Begin(user, password, authzID string) error {
-	client, err := c.hash.NewClient(user, password, authzID)
-	if err != nil {
-		return err
-	}
-	c.ClientConversation = client.NewConversation()
-	return nil
 }
