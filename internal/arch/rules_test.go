@@ -40,7 +40,7 @@ var only = []struct {
 }{
 	{[]string{"internal/broker", ".", "internal/bench", "examples"}, "github.com/IBM/sarama", "one package speaks to Kafka; the root names sarama's settings, a benchmark compares, an example is its user's"},
 	{[]string{"internal/store"}, "github.com/syndtr/goleveldb", "one package knows how state is kept on disk"},
-	{[]string{"internal/embedded"}, "github.com/twmb/franz-go", "it is here for the broker in the process, not as a client"},
+	{[]string{"internal/embedded", "internal/e2etest"}, "github.com/twmb/franz-go", "it is here for the broker in the process, and as a client for tests that must not trust the framework's own"},
 	{testTools, "internal/kafkatest", "a product starts no Kafka"},
 	{testTools, "testing", "a product is no test"},
 	{testTools, "github.com/stretchr/testify", "a product is no test"},
@@ -48,7 +48,7 @@ var only = []struct {
 }
 
 // testTools are packages for tests and benchmarks that are not in test files.
-var testTools = []string{"streamstest", "internal/kafkatest", "internal/bench"}
+var testTools = []string{"streamstest", "internal/kafkatest", "internal/e2etest", "internal/badnet", "internal/bench"}
 
 // Packages that import Go's own packages and nothing else.
 var plain = []struct {

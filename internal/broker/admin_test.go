@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-df18afd4/streams/internal/badnet"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/kafkatest"
 )
@@ -82,15 +83,15 @@ func TestDeleteRecordsMovesTheEarliestOffset(t *testing.T) {
 
 func TestQuestionsEndWithTheirContext(t *testing.T) {
 	direct := onEmbedded(t)
-	px := newProxy(t, direct.seeds[0])
-	c := dial(t, []string{px.addr})
+	px := badnet.Before(t, direct.seeds[0])[0]
+	c := dial(t, []string{px.Addr()})
 	missing := kafka.Partition{Topic: "missing"}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, err := c.ListOffsets(ctx, []kafka.Partition{missing}, Latest, false)
 	require.ErrorIs(t, err, context.Canceled)
 
-	defer px.freeze()() // the broker says nothing any more
+	defer px.Freeze()() // the broker says nothing any more
 	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	within(t, firstContact/2, func() { _, err = c.Topics(ctx, "any") })

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
+	"github.com/seed-df18afd4/streams/internal/badnet"
 	"github.com/seed-df18afd4/streams/internal/embedded"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/kafkatest"
@@ -109,10 +110,10 @@ func TestUsersProxyIsUsed(t *testing.T) {
 func TestOverTLSRecordsPassAndCloseIsPrompt(t *testing.T) {
 	direct := onEmbedded(t)
 	to := kafka.Partition{Topic: createTopic(t, direct, 1, nil)}
-	px, config := newTLSProxy(t, direct.seeds[0])
+	px, config := badnet.BeforeTLS(t, direct.seeds[0])
 	cfg := sarama.NewConfig()
 	cfg.Net.TLS.Enable, cfg.Net.TLS.Config = true, config
-	c, err := Dial(t.Context(), Options{Brokers: []string{px.addr}, Sarama: cfg})
+	c, err := Dial(t.Context(), Options{Brokers: []string{px.Addr()}, Sarama: cfg})
 	require.NoError(t, err)
 	defer c.Close()
 	p := newProducer(t, c, ProducerOptions{TransactionalID: to.Topic})
@@ -120,14 +121,14 @@ func TestOverTLSRecordsPassAndCloseIsPrompt(t *testing.T) {
 	require.NoError(t, p.Commit(Member{Group: to.Topic, Generation: -1}, map[kafka.Partition]kafka.Offset{to: {At: 3}}))
 	f := newFetcher(t, c, FetchOptions{ReadCommitted: true})
 	require.Equal(t, values("v", 3), read(t, f, to, 0).to(4))
-	defer px.freeze()() // the next answer will not come
+	defer px.Freeze()() // the next answer will not come
 	within(t, readTimeout/2, f.Close)
 }
 
 func TestDialWithoutTheTLSThatIsNeededSaysSo(t *testing.T) {
 	t.Parallel() // it waits for long, and does next to nothing meanwhile
-	px, _ := newTLSProxy(t, onEmbedded(t).seeds[0])
-	_, err := Dial(t.Context(), Options{Brokers: []string{px.addr}})
+	px, _ := badnet.BeforeTLS(t, onEmbedded(t).seeds[0])
+	_, err := Dial(t.Context(), Options{Brokers: []string{px.Addr()}})
 	require.ErrorContains(t, err, "TLS")
 }
 

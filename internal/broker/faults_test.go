@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-df18afd4/streams/internal/badnet"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/kafkatest"
 )
@@ -20,13 +21,13 @@ func TestEveryRecordOnceAndInOrderOverAFailingNetwork(t *testing.T) {
 			kafkatest.Each(t, func(t *testing.T, brokers []string) {
 				const partitions, records = 4, 20_000
 				topic := createTopic(t, dial(t, brokers), partitions, nil)
-				px := newProxy(t, brokers[0])
-				c := dial(t, []string{px.addr})
+				px := badnet.Before(t, brokers[0])[0]
+				c := dial(t, []string{px.Addr()})
 				o := ProducerOptions{}
 				if mode == "transactional" {
 					o.TransactionalID = topic
 				}
-				px.fail(0.02)
+				px.Fail(0.02)
 				p := newProducer(t, c, o)
 				f := newFetcher(t, c, FetchOptions{ReadCommitted: true})
 				seen := make(chan kafka.Batch, 10*records)
@@ -49,10 +50,8 @@ func TestEveryRecordOnceAndInOrderOverAFailingNetwork(t *testing.T) {
 						t.Fatalf("read %v of %d records", next, records)
 					}
 				}
-				px.mu.Lock()
-				defer px.mu.Unlock()
-				t.Logf("%d connections were cut", px.cuts)
-				require.Greater(t, px.cuts, 20)
+				t.Logf("%d connections were cut", px.Cuts())
+				require.Greater(t, px.Cuts(), 20)
 			})
 		})
 	}

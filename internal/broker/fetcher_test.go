@@ -12,6 +12,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-df18afd4/streams/internal/badnet"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/kafkatest"
 )
@@ -210,10 +211,10 @@ func TestClosedSubscriptionIsNotReadAndANewOneReplacesIt(t *testing.T) {
 func TestFetcherClosesAtOnceWhileARequestWaits(t *testing.T) {
 	direct := onEmbedded(t)
 	to := kafka.Partition{Topic: createTopic(t, direct, 1, nil)}
-	px := newProxy(t, direct.seeds[0])
-	f := newFetcher(t, dial(t, []string{px.addr}), FetchOptions{})
+	px := badnet.Before(t, direct.seeds[0])[0]
+	f := newFetcher(t, dial(t, []string{px.Addr()}), FetchOptions{})
 	read(t, f, to, 0).next()
-	defer px.freeze()() // the next answer will not come
+	defer px.Freeze()() // the next answer will not come
 	within(t, readTimeout/2, f.Close)
 	f.Close()
 }
@@ -258,12 +259,12 @@ func TestSpoiltPartitionIsParkedAndTheOthersGoOn(t *testing.T) {
 	topic := createTopic(t, direct, 3, nil)
 	p := newProducer(t, direct, ProducerOptions{})
 	spoilt := kafka.Partition{Topic: topic, Index: 1}
-	px := newProxy(t, direct.seeds[0])
-	px.spoil = func(answer []byte) {
+	px := badnet.Before(t, direct.seeds[0])[0]
+	px.Spoil(func(answer []byte) {
 		if i := bytes.Index(answer, []byte("spoil me")); i >= 0 {
 			answer[i]++
 		}
-	}
+	})
 	for i := range int32(3) {
 		to := kafka.Partition{Topic: topic, Index: i}
 		add(t, p, to, "v", 3)
@@ -275,7 +276,7 @@ func TestSpoiltPartitionIsParkedAndTheOthersGoOn(t *testing.T) {
 	require.NoError(t, p.Wait())
 
 	errs := make(chan error, 10)
-	f := newFetcher(t, dial(t, []string{px.addr}), FetchOptions{OnError: func(p kafka.Partition, _ int, _ int64, err error) {
+	f := newFetcher(t, dial(t, []string{px.Addr()}), FetchOptions{OnError: func(p kafka.Partition, _ int, _ int64, err error) {
 		require.Equal(t, spoilt, p)
 		errs <- err
 	}})
@@ -285,9 +286,7 @@ func TestSpoiltPartitionIsParkedAndTheOthersGoOn(t *testing.T) {
 		require.Equal(t, values("v", 3), r.to(3))
 	}
 	require.ErrorContains(t, <-errs, "broker: decode "+spoilt.String())
-	px.mu.Lock()
-	px.spoil = nil
-	px.mu.Unlock()
+	px.Spoil(nil)
 	bad.s.SeekTo(0)
 	require.Equal(t, append(values("v", 3), "spoil me"), bad.to(4))
 }

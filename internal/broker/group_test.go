@@ -10,6 +10,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-df18afd4/streams/internal/badnet"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/kafkatest"
 )
@@ -201,21 +202,21 @@ func TestCrashedMemberIsReplacedAfterItsSession(t *testing.T) {
 func TestMemberThatCannotReachTheCoordinatorGivesUpItsPartitions(t *testing.T) {
 	c := onEmbedded(t)
 	topic, group := createTopic(t, c, 4, nil), kafkatest.Topic(t)
-	px := newProxy(t, c.seeds[0])
-	far := dial(t, []string{px.addr})
+	px := badnet.Before(t, c.seeds[0])[0]
+	far := dial(t, []string{px.Addr()})
 	a := join(t, far, group, topic, func(o *GroupConfig) { o.Session = 500 * time.Millisecond })
 	first := a.until(4)
-	px.block()
+	px.Block()
 	require.True(t, Fenced(<-a.lost), "as if the coordinator had said that the member is unknown")
-	px.unblock()
+	px.Unblock()
 	second := a.until(4)
 	require.Greater(t, second.Generation, first.Generation)
 
-	thaw := px.freeze()
+	thaw := px.Freeze()
 	within(t, readTimeout/2, func() {
 		require.True(t, Fenced(<-a.lost))
-		n := px.accepted()
-		eventually(t, "it has given up connections that say nothing", func() bool { return px.accepted() > n+2 })
+		n := px.Accepted()
+		eventually(t, "it has given up connections that say nothing", func() bool { return px.Accepted() > n+2 })
 		thaw()
 		require.Greater(t, a.until(4).Generation, second.Generation)
 	})

@@ -12,6 +12,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/stretchr/testify/require"
 
+	"github.com/seed-df18afd4/streams/internal/badnet"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/kafkatest"
 )
@@ -212,13 +213,13 @@ func TestCloseUnblocksWhatWaits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			direct := onEmbedded(t)
 			to := kafka.Partition{Topic: createTopic(t, direct, 1, nil)}
-			px := newProxy(t, direct.seeds[0])
+			px := badnet.Before(t, direct.seeds[0])[0]
 			o := ProducerOptions{MaxBufferedBytes: 10_000, FlushBytes: 5000}
 			if name == "Commit" {
 				o.TransactionalID = "t"
 			}
-			p := newProducer(t, dial(t, []string{px.addr}), o)
-			px.block()
+			p := newProducer(t, dial(t, []string{px.Addr()}), o)
+			px.Block()
 			go func() { errs <- wait(p, to) }()
 			eventually(t, "something is buffered or the coordinator is looked for", func() bool {
 				p.mu.Lock()

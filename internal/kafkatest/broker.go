@@ -83,6 +83,20 @@ func (c *cluster) kill(b *broker) {
 	b.cmd, b.life = nil, nil
 }
 
+// stopLimit is how long a broker may take to end by itself.
+const stopLimit = 30 * time.Second
+
+// stop has a broker that runs end in its own way, or kills it when that takes too long.
+func (c *cluster) stop(b *broker) {
+	if b.cmd == nil {
+		return
+	}
+	// An error means that the broker is gone already.
+	_ = c.command(c.container, "sh", "-c", `kill -TERM "$(cat "$0")"`, b.pidFile()).Run()
+	b.ended(stopLimit)
+	c.kill(b)
+}
+
 // errPortTaken says that another process listens on a port that was free a moment ago.
 var errPortTaken = errors.New("another process took its port")
 

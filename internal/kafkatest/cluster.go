@@ -22,6 +22,7 @@ const startLimit = 2 * time.Minute
 type Options struct {
 	Brokers int               // 1 or 3; 0 means 1
 	Config  map[string]string // added to every broker's configuration, or in place of what stands there
+	Racks   []string          // of each broker; none by default
 
 	// Listeners are protocols, such as SASL_SSL, that brokers take clients with, each on a
 	// port of its own. Brokers among each other, and Addrs, stay at PLAINTEXT.
@@ -76,6 +77,9 @@ func (c *Cluster) ListenerAddrs(i int) []string {
 // Kill kills broker i, the one at Addrs()[i], with no chance to say good-bye (kill -9). It
 // returns when the process is gone. A broker that is down stays down.
 func (c *Cluster) Kill(i int) { c.kill(c.brokers[i]) }
+
+// Stop asks broker i to end and returns when it has: it hands over first what it leads.
+func (c *Cluster) Stop(i int) { c.stop(c.brokers[i]) }
 
 // Restart starts broker i again, at its old address and with what it had stored, and returns
 // when it serves. A broker that runs is killed first.
@@ -162,7 +166,15 @@ func (c *cluster) prepare(ports []int, o Options) error {
 	if err := os.WriteFile(filepath.Join(c.dir, "log4j2.properties"), []byte(logConfig), 0o644); err != nil {
 		return fmt.Errorf("kafkatest: configure the log: %w", err)
 	}
-	for _, b := range c.brokers {
+	for i, b := range c.brokers {
+		o := o
+		if i < len(o.Racks) {
+			o.Config = maps.Clone(o.Config)
+			if o.Config == nil {
+				o.Config = map[string]string{}
+			}
+			o.Config["broker.rack"] = o.Racks[i]
+		}
 		if err := c.configure(b, o); err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-df18afd4/streams"
+	"github.com/seed-df18afd4/streams/internal/e2etest"
 )
 
 // lunch is the example lunch-abroad, run as its README says: one process feeds payments,
@@ -25,7 +26,7 @@ type lunch struct {
 	*kafka
 	guarantee streams.Guarantee
 	state     [2]string // directories
-	running   [2]*process
+	running   [2]*e2etest.Process
 	members   []string // of the group
 
 	payments *tail
@@ -63,10 +64,10 @@ func startLunch(k *kafka, g streams.Guarantee) *lunch {
 	return l
 }
 
-func (l *lunch) start(name, role string, args ...string) *process {
+func (l *lunch) start(name, role string, args ...string) *e2etest.Process {
 	l.t.Helper()
 	args = append([]string{"-brokers", strings.Join(l.addrs, ","), "-role", role}, args...)
-	return start(l.t, name, program(l.t, "lunch-abroad"), args...)
+	return e2etest.Start(l.t, name, program(l.t, "lunch-abroad"), args...)
 }
 
 // run starts an instance.
@@ -76,7 +77,7 @@ func (l *lunch) run(i int) {
 }
 
 // feed starts to write payments: so many, or until it is stopped.
-func (l *lunch) feed(payments int) *process {
+func (l *lunch) feed(payments int) *e2etest.Process {
 	l.t.Helper()
 	return l.start("feed", "feed", "-payments", strconv.Itoa(payments))
 }
@@ -111,8 +112,8 @@ func (l *lunch) awaitAll() {
 func (l *lunch) check() {
 	l.t.Helper()
 	for _, p := range l.running {
-		p.terminate()
-		p.wait(patience)
+		p.Terminate()
+		p.Wait(patience)
 	}
 	l.texts.finish()
 	again := 0
@@ -134,19 +135,19 @@ func (l *lunch) check() {
 }
 
 // read starts the process that reads the texts of so many payments, and checks their pounds.
-func (l *lunch) read(payments int) *process {
+func (l *lunch) read(payments int) *e2etest.Process {
 	l.t.Helper()
 	return l.start("reader", "read", "-payments", strconv.Itoa(payments))
 }
 
 // checkReader checks what the reader has found.
-func (l *lunch) checkReader(p *process) {
+func (l *lunch) checkReader(p *e2etest.Process) {
 	l.t.Helper()
-	p.wait(patience)
+	p.Wait(patience)
 	if l.guarantee == streams.AtLeastOnce {
 		return // it ends when it has read enough, which may be before the last text
 	}
-	out := strings.TrimSpace(p.output())
+	out := strings.TrimSpace(p.Output())
 	require.NotContains(l.t, out, "was told twice")
 	last := out[strings.LastIndex(out, "\n")+1:]
 	require.Regexp(l.t, fmt.Sprintf(`^payments=%d abroad=%d duplicates=\d+ texts=%d$`, l.payments.count(), len(l.paid), len(l.paid)), last)
@@ -164,7 +165,7 @@ func TestLunchAbroad(t *testing.T) {
 				}
 				l := startLunch(k, g)
 				reader := l.read(payments)
-				l.feed(payments).wait(patience)
+				l.feed(payments).Wait(patience)
 				l.awaitAll()
 				l.checkReader(reader)
 				l.check()
@@ -202,14 +203,14 @@ func TestLunchAbroadKilled(t *testing.T) {
 			payments = 40_000
 		}
 		l := startLunch(k, streams.ExactlyOnce)
-		l.feed(payments).wait(patience)
+		l.feed(payments).Wait(patience)
 		feed := l.feed(0)
 		for i, c := range kills {
 			l.awaitTold(payments * (i + 1) / 8) // three of four payments are made abroad
 			l.kill(c)
 		}
-		feed.terminate()
-		feed.wait(patience)
+		feed.Terminate()
+		feed.Wait(patience)
 		l.awaitAll()
 		l.checkReader(l.read(l.payments.count()))
 		l.check()
@@ -221,7 +222,7 @@ func TestLunchAbroadKilled(t *testing.T) {
 func (l *lunch) kill(c kill) {
 	l.t.Helper()
 	for _, i := range c.instances {
-		l.running[i].kill()
+		l.running[i].Kill()
 	}
 	begun, told := time.Now(), l.toldSoFar()
 	for _, i := range c.instances {

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-df18afd4/streams"
+	"github.com/seed-df18afd4/streams/internal/e2etest"
 )
 
 // words is the program wordcount, run by two processes, and somebody who writes lines all
@@ -29,7 +30,7 @@ type words struct {
 	guarantee streams.Guarantee
 	session   time.Duration
 	state     [2]string
-	running   [2]*process
+	running   [2]*e2etest.Process
 	members   []string
 	totals    *table
 	dead      *tail
@@ -61,7 +62,7 @@ func startWords(k *kafka, name string, g streams.Guarantee, session time.Duratio
 // run starts an instance.
 func (w *words) run(i int) {
 	w.t.Helper()
-	w.running[i] = start(w.t, fmt.Sprintf("instance %d", i), program(w.t, "wordcount"),
+	w.running[i] = e2etest.Start(w.t, fmt.Sprintf("instance %d", i), program(w.t, "wordcount"),
 		"-name", w.name, "-brokers", strings.Join(w.addrs, ","), "-state", w.state[i],
 		"-guarantee", w.guarantee.String(), "-session", w.session.String())
 }
@@ -132,8 +133,8 @@ func (w *words) check(duplicates bool) {
 	w.end()
 	await(w.t, patience, func() bool { return w.totals.reaches(w.exact) }, "all words are counted")
 	for _, p := range w.running {
-		p.terminate()
-		p.wait(patience)
+		p.Terminate()
+		p.Wait(patience)
 	}
 	changelog := w.table(w.name + "-counts-changelog")
 	changelog.finish()
@@ -207,7 +208,7 @@ func (w *words) kill(c kill, after time.Duration) {
 	w.awaitTotals()
 	<-time.After(after) // it may hit anything
 	for _, i := range c.instances {
-		w.running[i].kill()
+		w.running[i].Kill()
 	}
 	begun := time.Now()
 	for _, i := range c.instances {
@@ -251,8 +252,8 @@ func TestStopHandsOver(t *testing.T) {
 		w.awaitTotals()
 		w.totals.listen()
 		begun := time.Now()
-		w.running[0].terminate()
-		w.running[0].wait(session / 2)
+		w.running[0].Terminate()
+		w.running[0].Wait(session / 2)
 		took := time.Since(begun)
 		w.awaitMembers(name, 1, 1, w.members)
 		w.awaitTotals()

@@ -1,0 +1,289 @@
+package worker
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/cluster"
+	"github.com/seed-df18afd4/streams/internal/kafka"
+)
+
+// An instance that is cut off for longer than its session knows by itself that it has lost
+// its tasks; the other has them after the session, and what the first did meanwhile counts
+// for nothing.
+func TestCutOffForLongerThanTheSession(t *testing.T) {
+	virtually(t, func(w *world) {
+		a, b := w.start("a", nil), w.start("b", nil)
+		w.await(time.Minute, w.sharing(a, b), "both work")
+		w.startFeed(6000) // a minute
+		time.Sleep(5 * time.Second)
+		begun := time.Now()
+		var pulling sync.WaitGroup
+		pulling.Go(func() { a.cable.pullFor(25 * time.Second) })
+		w.await(virtualSession+3*time.Second, w.sharing(b), "b has all tasks")
+		require.Greater(t, time.Since(begun), virtualSession-time.Second)
+		w.await(5*time.Second, func() bool { return a.lost.Load() == 1 }, "a knows that it has lost")
+		require.Equal(t, Joining, a.Report(context.Background()).State)
+		pulling.Wait()
+		w.await(10*time.Second, w.sharing(a, b), "a works again")
+		w.check(6000)
+		w.stop(a, b)
+	})
+}
+
+// silencesOf measures what an event does to each partition in a time in which nobody computes:
+// what is left are commit intervals, heartbeats and waiting.
+func silencesOf(w *world, what string, event func()) [virtualPartitions]time.Duration {
+	time.Sleep(2 * time.Second)
+	begun := time.Now()
+	event()
+	time.Sleep(time.Second)
+	s := w.silences(begun)
+	w.t.Logf("%s: the longest silences of the partitions are %v", what, s)
+	return s
+}
+
+// requireSilences checks that partitions were not silent for longer than others may, but n of
+// them, which moved.
+func requireSilences(t *testing.T, all [virtualPartitions]time.Duration, n int, moved time.Duration) {
+	t.Helper()
+	s := slices.Sorted(slices.Values(all[:]))
+	for _, d := range s[:virtualPartitions-n] {
+		require.LessOrEqual(t, d, 150*time.Millisecond, "a partition that did not move")
+	}
+	for _, d := range s[virtualPartitions-n:] {
+		require.LessOrEqual(t, d, moved, "a partition that moved")
+	}
+}
+
+// The longest silences, as far as they come from what instances say to each other.
+func TestSilences(t *testing.T) {
+	virtually(t, func(w *world) {
+		keeping := func(c *Config) { c.Standbys = 1 }
+		copies := func(ms ...*member) func() bool {
+			return func() bool {
+				n := 0
+				for _, m := range ms {
+					for _, lag := range m.Report(context.Background()).Copies {
+						if lag >= 0 && lag < 1000 {
+							n++
+						}
+					}
+				}
+				return n == virtualPartitions
+			}
+		}
+		a := w.start("a", keeping)
+		w.await(time.Minute, w.sharing(a), "a works")
+		w.startFeed(12_000)
+		var b *member
+		s := silencesOf(w, "b joins", func() {
+			b = w.start("b", keeping)
+			w.await(time.Minute, w.sharing(a, b), "both work")
+		})
+		requireSilences(t, s, 2, 500*time.Millisecond)
+		w.await(time.Minute, copies(a, b), "each keeps copies of the other's tasks")
+		s = silencesOf(w, "b leaves", func() {
+			require.NoError(t, b.stop())
+			w.await(time.Minute, w.sharing(a), "a works alone")
+		})
+		requireSilences(t, s, 2, 500*time.Millisecond)
+		b = w.start("b", keeping)
+		w.await(time.Minute, w.sharing(a, b), "both work again")
+		w.await(time.Minute, copies(a, b), "each keeps copies again")
+		s = silencesOf(w, "b is gone", func() {
+			b.cable.pull()
+			w.await(time.Minute, w.sharing(a), "a works alone again")
+		})
+		requireSilences(t, s, 2, virtualSession+500*time.Millisecond)
+		w.check(12_000)
+		w.stop(a)
+		require.ErrorContains(t, b.stop(), "the cable is out")
+	})
+}
+
+// The coordinator of the group and of transactions moves, and for some seconds nobody is: no
+// task is lost, nothing is done twice.
+func TestCoordinatorIsLost(t *testing.T) {
+	virtually(t, func(w *world) {
+		a, b := w.start("a", nil), w.start("b", nil)
+		w.await(time.Minute, w.sharing(a, b), "both work")
+		w.startFeed(3000)
+		time.Sleep(5 * time.Second)
+		begun, away := time.Now(), 4*time.Second
+		for _, kind := range []int16{10, 12, 25, 26, 28} { // find coordinator, heartbeat, offsets to transaction, its end, commit in it
+			w.kafka.ControlKey(kind, func(req kmsg.Request) (kmsg.Response, error, bool) {
+				if time.Since(begun) > away {
+					return nil, nil, false
+				}
+				w.kafka.KeepControl()
+				return refused(req, kerr.NotCoordinator.Code), nil, true
+			})
+		}
+		w.check(3000)
+		require.Zero(t, a.lost.Load()+b.lost.Load(), "memberships lost")
+		w.stop(a, b)
+	})
+}
+
+// refused answers a request with an error.
+func refused(req kmsg.Request, code int16) kmsg.Response {
+	switch r := req.(type) {
+	case *kmsg.FindCoordinatorRequest:
+		res := r.ResponseKind().(*kmsg.FindCoordinatorResponse)
+		res.ErrorCode = kerr.CoordinatorNotAvailable.Code
+		for _, key := range r.CoordinatorKeys {
+			res.Coordinators = append(res.Coordinators, kmsg.FindCoordinatorResponseCoordinator{Key: key, ErrorCode: res.ErrorCode})
+		}
+		return res
+	case *kmsg.HeartbeatRequest:
+		res := r.ResponseKind().(*kmsg.HeartbeatResponse)
+		res.ErrorCode = code
+		return res
+	case *kmsg.AddOffsetsToTxnRequest:
+		res := r.ResponseKind().(*kmsg.AddOffsetsToTxnResponse)
+		res.ErrorCode = code
+		return res
+	case *kmsg.EndTxnRequest:
+		res := r.ResponseKind().(*kmsg.EndTxnResponse)
+		res.ErrorCode = code
+		return res
+	}
+	res := req.(*kmsg.TxnOffsetCommitRequest).ResponseKind().(*kmsg.TxnOffsetCommitResponse)
+	for _, t := range req.(*kmsg.TxnOffsetCommitRequest).Topics {
+		topic := kmsg.TxnOffsetCommitResponseTopic{Topic: t.Topic}
+		for _, p := range t.Partitions {
+			topic.Partitions = append(topic.Partitions, kmsg.TxnOffsetCommitResponseTopicPartition{Partition: p.Partition, ErrorCode: code})
+		}
+		res.Topics = append(res.Topics, topic)
+	}
+	return res
+}
+
+// A task is given back before it was let go: the commit before that takes long.
+func TestAssignedAgainBeforeItIsRevoked(t *testing.T) {
+	virtually(t, func(w *world) {
+		a := w.start("a", nil)
+		w.await(time.Minute, w.sharing(a), "a works")
+		w.startFeed(6000)
+		time.Sleep(5 * time.Second)
+		held := make(chan struct{})
+		commits := 0
+		w.kafka.ControlKey(26, func(req kmsg.Request) (kmsg.Response, error, bool) {
+			w.kafka.KeepControl()
+			select {
+			case <-held: // commits are quick again
+				return nil, nil, false
+			default:
+			}
+			if strings.HasPrefix(req.(*kmsg.EndTxnRequest).TransactionalID, "app-a") {
+				commits++
+				w.kafka.SleepControl(func() { time.Sleep(8 * time.Second) })
+			}
+			return nil, nil, false
+		})
+		b := w.start("b", func(c *Config) { c.Session = virtualSession })
+		time.Sleep(4 * time.Second) // a is to let go, and is in a commit
+		require.NoError(t, b.stop())
+		time.Sleep(10 * time.Second)
+		close(held)
+		w.await(30*time.Second, w.sharing(a), "a has all tasks again")
+		require.Positive(t, commits)
+		w.check(6000)
+		w.stop(a)
+	})
+}
+
+// lateRestores is a cluster that delivers changelogs only once they may come.
+type lateRestores struct {
+	cluster.Cluster
+	may   chan struct{}
+	over  <-chan struct{} // closed when the test is over
+	asked chan struct{} // gets something when one is asked for
+}
+
+func (l lateRestores) NewFetcher(o broker.FetchOptions) cluster.Fetcher {
+	return lateFetcher{l.Cluster.NewFetcher(o), l}
+}
+
+type lateFetcher struct {
+	cluster.Fetcher
+	l lateRestores
+}
+
+func (f lateFetcher) Subscribe(p kafka.Partition, offset int64, deliver func(kafka.Batch)) cluster.Subscription {
+	if !strings.HasSuffix(p.Topic, "-changelog") {
+		return f.Fetcher.Subscribe(p, offset, deliver)
+	}
+	select {
+	case f.l.asked <- struct{}{}:
+	default:
+	}
+	s := &lateSubscription{closed: make(chan struct{})}
+	go func() {
+		select {
+		case <-f.l.may:
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.real = f.Fetcher.Subscribe(p, offset, deliver)
+		case <-s.closed:
+		case <-f.l.over:
+		}
+	}()
+	return s
+}
+
+// lateSubscription is one that begins when it may.
+type lateSubscription struct {
+	closed chan struct{}
+	mu     sync.Mutex
+	real   cluster.Subscription
+}
+
+func (s *lateSubscription) Done(b kafka.Batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.real.Done(b)
+}
+
+func (s *lateSubscription) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.real != nil {
+		s.real.Close()
+	}
+	close(s.closed)
+}
+
+// A task is taken away while it is restored, and its new owner goes on with it.
+func TestRevokedDuringARestore(t *testing.T) {
+	virtually(t, func(w *world) {
+		a := w.start("a", nil)
+		w.await(time.Minute, w.sharing(a), "a works")
+		w.startFeed(6000)
+		time.Sleep(5 * time.Second)
+		over := make(chan struct{})
+		defer close(over)
+		late := lateRestores{may: make(chan struct{}), over: over, asked: make(chan struct{}, 1)}
+		b := w.start("b", func(c *Config) { late.Cluster = c.Client; c.Client = late })
+		<-late.asked // b makes copies, to run tasks
+		go a.cable.pullFor(30 * time.Second)
+		w.await(virtualSession+10*time.Second, func() bool { return len(b.Report(context.Background()).Tasks) == virtualPartitions }, "b restores all tasks")
+		require.Empty(t, b.tasks())
+		c := w.start("c", nil)
+		w.await(20*time.Second, func() bool { return len(c.tasks()) == virtualPartitions/2 }, "c has half of them")
+		close(late.may)
+		w.await(20*time.Second, w.sharing(b, c), "b and c share the tasks")
+		w.check(6000)
+		w.stop(a, b, c)
+	})
+}
