@@ -131,23 +131,26 @@ func (k *Kafka) topics(names ...string) ([]kmsg.MetadataResponseTopic, error) {
 	return res.(*kmsg.MetadataResponse).Topics, nil
 }
 
-// AwaitInSync waits until no replica of any partition lags behind its leader.
-func (k *Kafka) AwaitInSync() {
-	k.t.Helper()
-	Await(k.t, 2*time.Minute, func() bool {
-		topics, err := k.topics()
-		if err != nil {
-			return false
-		}
-		for _, t := range topics {
-			for _, p := range t.Partitions {
-				if p.Leader < 0 || len(p.ISR) < len(p.Replicas) {
-					return false
-				}
+// InSync says whether no replica of any partition lags behind its leader.
+func (k *Kafka) InSync() bool {
+	topics, err := k.topics()
+	if err != nil {
+		return false
+	}
+	for _, t := range topics {
+		for _, p := range t.Partitions {
+			if p.Leader < 0 || len(p.ISR) < len(p.Replicas) {
+				return false
 			}
 		}
-		return true
-	}, "all replicas are in sync")
+	}
+	return true
+}
+
+// AwaitInSync waits until that is so.
+func (k *Kafka) AwaitInSync() {
+	k.t.Helper()
+	Await(k.t, 2*time.Minute, k.InSync, "all replicas are in sync")
 }
 
 // Leaders are who leads the partitions of topics.

@@ -5,10 +5,14 @@
 package e2etest
 
 import (
+	"context"
+	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -57,15 +61,42 @@ func Start(t testing.TB, name, path string, args ...string) *Process {
 	return start(t, name, exec.Command(path, args...))
 }
 
-// StartSelf starts this test's own binary, with something in its environment by which its
-// TestMain knows that it is a helper.
-func StartSelf(t testing.TB, name string, env ...string) *Process {
+// specVariable of the environment makes a test's binary a helper. It says what to do.
+const specVariable = "E2ETEST_SPEC"
+
+// StartSelf starts this test's own binary as a helper, which runs what the package gave to
+// Main with this spec.
+func StartSelf(t testing.TB, name string, spec any) *Process {
 	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
+	text, err := json.Marshal(spec)
+	require.NoError(t, err)
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(os.Environ(), specVariable+"="+string(text))
 	return start(t, name, cmd)
+}
+
+// Main is for the TestMain of a package whose tests use StartSelf: it runs program in a
+// helper, until that is asked to end, and the tests otherwise. It does not return.
+func Main[S any](m *testing.M, program func(ctx context.Context, spec S) error) {
+	text := os.Getenv(specVariable)
+	if text == "" {
+		flag.Parse()
+		os.Exit(m.Run())
+	}
+	var spec S
+	err := json.Unmarshal([]byte(text), &spec)
+	if err == nil {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		err = program(ctx, spec)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "helper:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 func start(t testing.TB, name string, cmd *exec.Cmd) *Process {

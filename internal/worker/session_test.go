@@ -208,7 +208,7 @@ type lateRestores struct {
 	cluster.Cluster
 	may   chan struct{}
 	over  <-chan struct{} // closed when the test is over
-	asked chan struct{} // gets something when one is asked for
+	asked chan struct{}   // gets something when one is asked for
 }
 
 func (l lateRestores) NewFetcher(o broker.FetchOptions) cluster.Fetcher {

@@ -78,9 +78,7 @@ func (f *fleet) start(name string, changes ...func(*spec)) *e2etest.Process {
 	for _, change := range changes {
 		change(&s)
 	}
-	b, err := json.Marshal(s)
-	require.NoError(f.t, err)
-	p := e2etest.StartSelf(f.t, name, specVariable+"="+string(b))
+	p := e2etest.StartSelf(f.t, name, s)
 	f.running[name] = p
 	return p
 }

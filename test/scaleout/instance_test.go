@@ -5,19 +5,17 @@ package scaleout
 import (
 	"context"
 	"encoding/json"
-	"flag"
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/seed-df18afd4/streams"
 	"github.com/seed-df18afd4/streams/aggregate"
+	"github.com/seed-df18afd4/streams/internal/e2etest"
 	"github.com/seed-df18afd4/streams/kstream"
 	"github.com/seed-df18afd4/streams/serde"
 	"github.com/seed-df18afd4/streams/state"
@@ -42,29 +40,10 @@ type spec struct {
 	Debug     bool
 }
 
-// specVariable in the environment makes this binary an instance.
-const specVariable = "SCALEOUT_INSTANCE"
+func TestMain(m *testing.M) { e2etest.Main(m, runInstance) }
 
-func TestMain(m *testing.M) {
-	if text := os.Getenv(specVariable); text != "" {
-		if err := runInstance(text); err != nil {
-			fmt.Fprintln(os.Stderr, "instance:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	flag.Parse()
-	os.Exit(m.Run())
-}
-
-// runInstance runs until it is told to end.
-func runInstance(text string) error {
-	var s spec
-	if err := json.Unmarshal([]byte(text), &s); err != nil {
-		return err
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+// runInstance runs until ctx ends.
+func runInstance(ctx context.Context, s spec) error {
 	b := topology.NewBuilder()
 	topologies[s.Topology](b, s)
 	topo, err := b.Build()
