@@ -15,6 +15,7 @@ import (
 	"github.com/seed-df18afd4/streams/internal/broker"
 	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/kafka"
+	"github.com/seed-df18afd4/streams/internal/plan"
 )
 
 // An instance that is cut off for longer than its session knows by itself that it has lost
@@ -286,4 +287,16 @@ func TestRevokedDuringARestore(t *testing.T) {
 		w.check(6000)
 		w.stop(a, b, c)
 	})
+}
+
+// A task that is to be let go and to run again does not run: an instance with one is not
+// running.
+func TestTasksThatAreGivenBackDoNotRun(t *testing.T) {
+	p := &place{running: true}
+	n := &Instance{tasks: map[plan.TaskID]*place{{}: p}}
+	require.True(t, n.allRun())
+	p.closing = true
+	require.True(t, n.allRun(), "those that leave do not count")
+	p.again = true
+	require.False(t, n.allRun())
 }

@@ -52,7 +52,7 @@ func (n *Instance) busy() bool {
 // allRun says whether all tasks process, but for those that leave.
 func (n *Instance) allRun() bool {
 	for _, p := range n.tasks {
-		if !p.running && !p.closing {
+		if !p.running && !p.closing || p.again {
 			return false
 		}
 	}
