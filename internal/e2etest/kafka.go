@@ -177,9 +177,11 @@ func (k *Kafka) Produce(topic, key string, value []byte) {
 // ProduceRecord is Produce for a whole record; done, if given, runs when it is written.
 func (k *Kafka) ProduceRecord(r *kgo.Record, done func(*kgo.Record)) {
 	k.client.Produce(context.Background(), r, func(r *kgo.Record, err error) {
-		if err != nil {
+		switch {
+		case errors.Is(err, kgo.ErrClientClosed): // the test has ended
+		case err != nil:
 			k.t.Errorf("write to %s: %v", r.Topic, err)
-		} else if done != nil {
+		case done != nil:
 			done(r)
 		}
 	})
