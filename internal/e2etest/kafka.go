@@ -65,6 +65,18 @@ func (k *Kafka) Create(partitions int32, config map[string]string, names ...stri
 	}
 }
 
+// Delete deletes a topic, and returns when no broker knows it any more.
+func (k *Kafka) Delete(name string) {
+	k.t.Helper()
+	topic := kmsg.NewDeleteTopicsRequestTopic()
+	topic.Topic = &name
+	req := kmsg.NewPtrDeleteTopicsRequest()
+	req.TimeoutMillis, req.TopicNames, req.Topics = 30_000, []string{name}, []kmsg.DeleteTopicsRequestTopic{topic}
+	res := k.Request(req).(*kmsg.DeleteTopicsResponse)
+	require.NoError(k.t, kerr.ErrorForCode(res.Topics[0].ErrorCode), "delete topic %s", name)
+	k.AwaitPartitions(name, 0)
+}
+
 // AwaitPartitions waits until all partitions of a topic have leaders, by every broker that
 // answers.
 func (k *Kafka) AwaitPartitions(name string, partitions int32) {

@@ -101,6 +101,17 @@ func TestSilences(t *testing.T) {
 		b = w.start("b", keeping)
 		w.await(time.Minute, w.sharing(a, b), "both work again")
 		w.await(time.Minute, copies(a, b), "each keeps copies again")
+		dead := b
+		s = silencesOf(w, "b is gone and starts again", func() {
+			dead.cable.pull()
+			b = w.start("b", func(c *Config) {
+				keeping(c)
+				c.StateDir, c.Former = c.StateDir+" again", dead.member.ID
+			})
+			w.await(time.Minute, w.sharing(a, b), "both work")
+		})
+		require.Less(t, slices.Max(s[:]), time.Second, "nobody waits for the session of who is back already")
+		w.await(time.Minute, copies(a, b), "each keeps copies once more")
 		s = silencesOf(w, "b is gone", func() {
 			b.cable.pull()
 			w.await(time.Minute, w.sharing(a), "a works alone again")
@@ -109,6 +120,7 @@ func TestSilences(t *testing.T) {
 		w.check(12_000)
 		w.stop(a)
 		require.ErrorContains(t, b.stop(), "the cable is out")
+		require.ErrorContains(t, dead.stop(), "the cable is out")
 	})
 }
 

@@ -72,6 +72,11 @@ func (c *check) take(r *kgo.Record) {
 	p.silence, p.at, p.owner = max(p.silence, now.Sub(p.at)), now, f[2]
 }
 
+// forget begins anew.
+func (c *check) forget() {
+	c.tail.Locked(func() { c.last, c.results = map[string]int{}, 0 })
+}
+
 // count is how many results there were.
 func (c *check) count() (n int) {
 	c.tail.Locked(func() { n = c.results })

@@ -199,3 +199,22 @@ func (f *fleet) processOf(disk string) string {
 	require.NoError(f.t, err)
 	return strings.TrimSpace(string(b))
 }
+
+// recreated: a topic is deleted and made again. What was computed from the old one is
+// forgotten, and the new one is read from its beginning.
+func recreated(t *testing.T, cluster *kafkatest.Cluster) {
+	f := newFleet(t, cluster, spec{Topology: "count"})
+	f.begin("a", "b")
+	f.feed.stop()
+	sent := f.feed.counts()
+	e2etest.Await(t, patience, func() bool { return f.check.reaches(sent) }, "every record gives a result")
+	f.Delete(f.topic("in"))
+	f.Create(partitions, nil, f.topic("in"))
+	f.check.forget()
+	f.feed = newFeed(t, e2etest.Connect(t, cluster.Addrs()), f.topic("in"))
+	f.feed.all(few)
+	f.feed.start(few, *rate)
+	f.awaitResults(few)
+	f.awaitOwners("a", "b")
+	f.verify()
+}
