@@ -50,6 +50,7 @@ type instance struct {
 	busy    bool             // something is wrong with it already
 	starts  int
 	skipped int
+	endedAt time.Time // by itself; zero: it runs
 }
 
 func (c *chaos) newInstance(name string, s spec) *instance {
@@ -68,27 +69,24 @@ func (c *chaos) newInstance(name string, s spec) *instance {
 
 func (n *instance) start() {
 	n.starts++
+	n.endedAt = time.Time{}
 	n.process = e2etest.StartSelf(n.c.t, fmt.Sprintf("%s.%d", n.name, n.starts), n.spec)
 	n.process.MayFail() // then it is started again, and told of
 }
 
 // kill kills the instance (kill -9).
 func (n *instance) kill() {
-	if n.process != nil {
-		n.process.Kill()
-		n.count()
-		n.process = nil
-	}
+	n.process.Kill()
+	n.count()
+	n.process = nil
 }
 
 // stop ends the instance, which must go well.
 func (n *instance) stop() {
-	if n.process != nil {
-		n.process.Terminate()
-		n.process.Wait(time.Minute)
-		n.count()
-		n.process = nil
-	}
+	n.process.Terminate()
+	n.process.Wait(time.Minute)
+	n.count()
+	n.process = nil
 }
 
 func (n *instance) count() {
@@ -144,7 +142,7 @@ var faults = []fault{
 func (c *chaos) victim(fit func(*instance) bool) *instance {
 	var fine []*instance
 	for _, n := range c.all {
-		if n.process != nil && !n.busy && fit(n) {
+		if n.process != nil && n.endedAt.IsZero() && !n.busy && fit(n) {
 			fine = append(fine, n)
 		}
 	}
@@ -190,7 +188,7 @@ func stopped(c *chaos) (time.Duration, func(), bool) {
 	}
 	n.process.Terminate()
 	return c.seconds(1, 3), func() {
-		if err := n.process.WaitError(time.Minute); err != nil {
+		if err := n.process.WaitError(2 * time.Minute); err != nil {
 			c.t.Logf("  %s did not end well: %v", n.name, err)
 			c.survived["an instance that was stopped ended with an error"]++
 		}
@@ -302,17 +300,29 @@ func (c *chaos) repair(everything bool) {
 		return true
 	})
 	for _, n := range c.all {
-		if n.process == nil {
-			continue
-		}
-		select {
-		case <-n.process.Ended():
-			c.t.Logf("  %s ended by itself:\n%s", n.name, lastLine(n.process.Tail()))
-			c.survived["an instance ended by itself and was started again"]++
-			n.count()
-			n.start()
-		default:
-		}
+		n.revive()
+	}
+}
+
+// revive starts an instance again that has ended by itself, after a second, as a service
+// manager does.
+func (n *instance) revive() {
+	if n.process == nil {
+		return
+	}
+	select {
+	case <-n.process.Ended():
+	default:
+		return
+	}
+	if n.endedAt.IsZero() {
+		n.endedAt = time.Now()
+		n.c.t.Logf("  %s ended by itself:\n%s", n.name, lastLine(n.process.Tail()))
+		n.c.survived["an instance ended by itself and was started again"]++
+		n.count()
+	}
+	if time.Since(n.endedAt) > time.Second {
+		n.start()
 	}
 }
 
@@ -322,8 +332,8 @@ func lastLine(text string) string { return text[strings.LastIndexByte(text, '\n'
 func (c *chaos) calm() {
 	c.repair(true)
 	c.k.AwaitInSync()
-	for range 100 { // who ended is started again
+	for range 50 { // who ended is started again
 		c.repair(true)
-		time.Sleep(20 * time.Millisecond)
+		time.Sleep(50 * time.Millisecond)
 	}
 }
