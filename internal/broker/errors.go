@@ -16,6 +16,10 @@ var ErrTopicExists = errors.New("broker: the topic exists")
 // anew, and its offsets begin again.
 var ErrTopicRecreated = errors.New("the topic was deleted and made anew")
 
+// OutOfRange reports whether err says that a partition has no such offset: records there were
+// deleted, or are not yet written.
+func OutOfRange(err error) bool { return errors.Is(err, sarama.ErrOffsetOutOfRange) }
+
 // RecordTooLargeError says that a record cannot be written, now or later. Nothing of it
 // was buffered.
 type RecordTooLargeError struct {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
 	"github.com/seed-df18afd4/streams/internal/task"
 )
@@ -149,7 +150,7 @@ func newStarter(places int) starter {
 func newWorker(ctx context.Context, c Config, l *Layout, index int, g *gate, starting starter) (*Worker, error) {
 	w := &Worker{
 		c: c, layout: l, index: index, stale: -1, stride: stepLimit, gate: g, log: c.Log, starting: starting,
-		tasks: map[plan.TaskID]*entry{}, named: map[string]int32{}, wake: make(chan struct{}, 1),
+		tasks: map[plan.TaskID]*entry{}, named: map[string]int32{}, missed: map[kafka.Partition]int64{}, wake: make(chan struct{}, 1),
 	}
 	w.life, w.end = context.WithCancel(context.Background())
 	p, err := w.newProducer(ctx)

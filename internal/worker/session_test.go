@@ -41,6 +41,55 @@ func TestCutOffForLongerThanTheSession(t *testing.T) {
 	})
 }
 
+// While an instance is cut off others process what it was to process, and it is deleted. The
+// instance asks for it, before it knows that it has lost its tasks, and does not fail for that.
+func TestCutOffWhileRecordsAreDeleted(t *testing.T) {
+	virtually(t, func(w *world) {
+		a, b := w.start("a", nil), w.start("b", nil)
+		w.await(time.Minute, w.sharing(a, b), "both work")
+		w.startFeed(3000)
+		time.Sleep(5 * time.Second)
+		var pulling sync.WaitGroup
+		pulling.Go(func() { a.cable.pullFor(virtualSession + 2*time.Second) })
+		w.await(virtualSession+3*time.Second, w.sharing(b), "b has all tasks")
+		time.Sleep(500 * time.Millisecond)
+		var ps []kafka.Partition
+		for i := range int32(virtualPartitions) {
+			ps = append(ps, kafka.Partition{Topic: "in", Index: i})
+		}
+		committed, err := w.client.Committed(context.Background(), "app", ps)
+		require.NoError(t, err)
+		before := map[kafka.Partition]int64{}
+		for p, o := range committed {
+			before[p] = o.At
+		}
+		require.NoError(t, w.client.DeleteRecords(context.Background(), before))
+		pulling.Wait()
+		w.await(10*time.Second, w.sharing(a, b), "a works again")
+		w.check(3000)
+		w.stop(a, b)
+	})
+}
+
+// Records that were deleted before they were processed are an error, also when the task has
+// gone back to what is committed.
+func TestRecordsAreLost(t *testing.T) {
+	virtually(t, func(w *world) {
+		a := w.start("a", nil)
+		w.await(time.Minute, w.sharing(a), "a works")
+		w.feed(400)
+		time.Sleep(time.Second)
+		w.stop(a)
+		w.feed(400)
+		require.NoError(t, w.client.DeleteRecords(context.Background(), map[kafka.Partition]int64{{Topic: "in"}: 150}))
+		again := w.start("a", nil)
+		time.Sleep(10 * time.Second)
+		err := again.stop()
+		require.ErrorContains(t, err, "read in/0 at offset 100")
+		require.ErrorContains(t, err, "kafka-consumer-groups --reset-offsets")
+	})
+}
+
 // silencesOf measures what an event does to each partition in a time in which nobody computes:
 // what is left are commit intervals, heartbeats and waiting.
 func silencesOf(w *world, what string, event func()) [virtualPartitions]time.Duration {

@@ -37,10 +37,11 @@ type Worker struct {
 	order    []*entry // running ones
 	turns    int      // of tasks, so far
 	globals  []*plan.GlobalRows
-	named    map[string]int32 // partitions of topics that records named
-	starting starter          // a place for each task that may be restored at once
-	beside   starter          // a place for each while others run, which are to have most of the machine
-	busy     func() bool      // a task runs in the instance
+	named    map[string]int32          // partitions of topics that records named
+	missed   map[kafka.Partition]int64 // offsets that were not there, see unreadable
+	starting starter                   // a place for each task that may be restored at once
+	beside   starter                   // a place for each while others run, which are to have most of the machine
+	busy     func() bool               // a task runs in the instance
 	purge    *purger
 	life     context.Context // of everything the worker began
 	end      context.CancelFunc
@@ -327,18 +328,6 @@ func (w *Worker) commitDue() bool {
 		}
 	}
 	return false
-}
-
-// fetchOptions are those of the tasks' inputs.
-func (w *Worker) fetchOptions() broker.FetchOptions {
-	return broker.FetchOptions{ReadCommitted: w.c.ExactlyOnce, MaxBytes: w.c.Memory.Fetch, OnError: func(p kafka.Partition, _ int, at int64, err error) {
-		w.post(func() error {
-			if errors.Is(err, broker.ErrTopicRecreated) {
-				return fmt.Errorf("read %s at offset %d: %w", p, at, ErrTopicsChanged)
-			}
-			return fmt.Errorf("read %s at offset %d: %w; if the topic's retention deleted records before they were processed, or the topic was made anew, set the group's offsets with kafka-consumer-groups --reset-offsets", p, at, err)
-		})
-	}}
 }
 
 // sleep waits until something arrives or is due.
