@@ -79,6 +79,7 @@ func (w *Worker) detach(e *entry) {
 func (w *Worker) release(e *entry) {
 	w.detach(e)
 	delete(w.tasks, e.id)
+	w.letsGo(e.id)
 	w.closing.Go(w.c.Sched, func() {
 		w.c.Sched.Wait(context.Background(), e.prepared, 0)
 		for _, s := range e.stores {
@@ -108,6 +109,7 @@ func (w *Worker) stop(cause error) error {
 	w.fetcher.Close()
 	w.producer.Close()
 	w.purge.close()
+	w.done()
 	w.closing.Wait(w.c.Sched)
 	return err
 }
@@ -150,7 +152,7 @@ func newStarter(places int) starter {
 func newWorker(ctx context.Context, c Config, l *Layout, index int, g *gate, starting starter) (*Worker, error) {
 	w := &Worker{
 		c: c, layout: l, index: index, stale: -1, stride: stepLimit, gate: g, log: c.Log, starting: starting,
-		tasks: map[plan.TaskID]*entry{}, named: map[string]int32{}, missed: map[kafka.Partition]int64{}, wake: make(chan struct{}, 1),
+		tasks: map[plan.TaskID]*entry{}, named: map[string]int32{}, missed: map[kafka.Partition]int64{}, done: func() {}, wake: make(chan struct{}, 1),
 	}
 	w.life, w.end = context.WithCancel(context.Background())
 	p, err := w.newProducer(ctx)

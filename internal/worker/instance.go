@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"github.com/seed-df18afd4/streams/internal/broker"
 	"github.com/seed-df18afd4/streams/internal/cluster"
@@ -40,6 +41,7 @@ type place struct {
 	worker  int
 	closing bool // to be let go
 	again   bool // assigned again while it was closing
+	gone    bool // nothing of it will be committed here; its stores are being closed
 	running bool
 }
 
@@ -49,8 +51,8 @@ func NewInstance(c Config, l *Layout) *Instance {
 }
 
 // Run is a member of the group until ctx ends, and works on the tasks that it is given.
-// Then the workers commit and close, and only after that it leaves the group. It returns
-// the first error that could not be recovered from.
+// Then the workers commit, and only after that it leaves the group; others go on while it
+// closes its stores. It returns the first error that could not be recovered from.
 func (n *Instance) Run(ctx context.Context) error {
 	work, fail := context.WithCancelCause(ctx)
 	n.fail, n.life = fail, work
@@ -92,7 +94,14 @@ func (n *Instance) Run(ctx context.Context) error {
 		}
 	})
 	errs := make([]error, len(n.workers))
+	var working atomic.Int32
+	working.Add(int32(len(n.workers)))
 	for i, w := range n.workers {
+		w.done = func() {
+			if working.Add(-1) == 0 {
+				leave()
+			}
+		}
 		workers.Go(n.c.Sched, func() {
 			if errs[i] = w.Run(work); errs[i] != nil {
 				fail(errs[i])
@@ -130,7 +139,7 @@ func (n *Instance) makeWorkers(ctx context.Context) error {
 			return err
 		}
 		w.beside, w.busy = beside, n.busy
-		w.closed, w.running, w.claim, w.globals = n.closed, n.running, n.copies.claim, n.globals.rows
+		w.letsGo, w.closed, w.running, w.claim, w.globals = n.letGo, n.closed, n.running, n.copies.claim, n.globals.rows
 		n.mu.Lock()
 		n.workers = append(n.workers, w)
 		n.mu.Unlock()

@@ -25,8 +25,12 @@ func (n *Instance) joining() (userData []byte, owned []kafka.Partition) {
 	}
 	maps.Copy(s.Copies, n.copies.behind())
 	for _, id := range slices.SortedFunc(maps.Keys(n.tasks), plan.TaskID.Compare) {
+		p := n.tasks[id]
+		if p.gone && !p.again {
+			continue
+		}
 		s.Tasks = append(s.Tasks, id)
-		if p := n.tasks[id]; !p.running && !p.closing {
+		if !p.running && !p.closing {
 			s.Restoring = append(s.Restoring, id)
 		}
 		delete(s.Copies, id)
@@ -145,10 +149,18 @@ func (n *Instance) keepCopies(d assign.Assignment, target map[plan.TaskID]bool) 
 func (n *Instance) revoke(target map[plan.TaskID]bool) (revoked []plan.TaskID) {
 	byWorker := map[int][]plan.TaskID{}
 	for id, p := range n.tasks {
-		if !target[id] && !p.closing {
+		switch {
+		case target[id]:
+		case !p.closing:
 			p.closing, p.again = true, false
 			byWorker[p.worker] = append(byWorker[p.worker], id)
 			revoked = append(revoked, id)
+		case p.again: // it came back before it was closed, and goes again
+			p.again = false
+			revoked = append(revoked, id)
+			if p.gone {
+				n.group.Rejoin("let go of tasks that others are to have")
+			}
 		}
 	}
 	for i, ids := range byWorker {
@@ -173,7 +185,28 @@ func (n *Instance) begin(id plan.TaskID) {
 	w.post(func() error { w.assign(id); return nil })
 }
 
-// closed runs when a worker has let a task go.
+// letGo runs when nothing of a task will be committed here any more: others may have it,
+// while its stores are still being closed.
+func (n *Instance) letGo(id plan.TaskID) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	gone := n.tasks[id]
+	if gone == nil {
+		return
+	}
+	gone.gone = true
+	n.kept[id] = true
+	for _, p := range n.tasks {
+		if p.closing && !p.gone {
+			return
+		}
+	}
+	if gone.closing && !gone.again {
+		n.group.Rejoin("let go of tasks that others are to have")
+	}
+}
+
+// closed runs when the stores of a task that was let go are closed.
 func (n *Instance) closed(id plan.TaskID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -182,21 +215,12 @@ func (n *Instance) closed(id plan.TaskID) {
 		return
 	}
 	delete(n.tasks, id)
-	n.kept[id] = true
 	if p.again {
 		n.begin(id)
 		return
 	}
 	if _, ok := n.standbys[id]; ok {
 		n.copies.keep(n.layout, nil, []plan.TaskID{id})
-	}
-	for _, p := range n.tasks {
-		if p.closing {
-			return
-		}
-	}
-	if p.closing {
-		n.group.Rejoin("let go of tasks that others are to have")
 	}
 }
 

@@ -12,10 +12,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/seed-df18afd4/streams/internal/assign"
 	"github.com/seed-df18afd4/streams/internal/broker"
 	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
+	"github.com/seed-df18afd4/streams/internal/store"
 )
 
 // An instance that is cut off for longer than its session knows by itself that it has lost
@@ -360,4 +362,27 @@ func TestTasksThatAreGivenBackDoNotRun(t *testing.T) {
 	require.True(t, n.allRun(), "those that leave do not count")
 	p.again = true
 	require.False(t, n.allRun())
+}
+
+// A task that is let go belongs to nobody, and one that came back meanwhile to this instance
+// again, before its stores are closed and it can begin.
+func TestWhatIsClaimedOfTasksThatAreLetGo(t *testing.T) {
+	c := newCluster(t)
+	layout, err := NewLayout(t.Context(), cluster.Of(c.client), "app", c.plan)
+	require.NoError(t, err)
+	n := NewInstance(Config{Process: "a", Resources: store.NewResources(store.ResourceLimits{})}, layout)
+	n.copies = &copies{}
+	id, p := plan.TaskID{}, &place{closing: true}
+	n.tasks[id] = p
+	claimed := func() []plan.TaskID {
+		data, _ := n.joining()
+		s, err := assign.DecodeSubscription(data)
+		require.NoError(t, err)
+		return s.Tasks
+	}
+	require.Equal(t, []plan.TaskID{id}, claimed(), "it is not committed yet")
+	p.gone = true
+	require.Empty(t, claimed())
+	p.again = true
+	require.Equal(t, []plan.TaskID{id}, claimed())
 }

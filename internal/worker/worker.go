@@ -28,7 +28,9 @@ type Worker struct {
 	index    int
 	gate     *gate
 	log      *slog.Logger
-	closed   func(plan.TaskID) // a task is gone from here
+	letsGo   func(plan.TaskID) // nothing of a task will be committed here
+	closed   func(plan.TaskID) // and its stores are closed
+	done     func()            // nothing at all will be committed here
 	running  func(plan.TaskID) // a task processes
 	claim    func(context.Context, plan.TaskID) []*store.Store
 	fetcher  cluster.Fetcher

@@ -84,7 +84,8 @@ func (r *results) counted(m *kgo.Record, last string) {
 }
 
 // differences says what is not as it has to be: less than the truth always is; more is, of a
-// fold or a stream, only where a record takes effect once.
+// fold or a stream, only where a record takes effect once. Else more counts the folds that are
+// more, and the results that came again.
 func (r *results) differences(is truth) (wrong []string, more int) {
 	number := func(name string, want map[string]int64) {
 		r.tails[name].Locked(func() {
@@ -93,7 +94,9 @@ func (r *results) differences(is truth) (wrong []string, more int) {
 				if got < n || got > n && r.guarantee == streams.ExactlyOnce {
 					wrong = append(wrong, fmt.Sprintf("%s of %s: %d, not %d", name, key, got, n))
 				}
-				more += int(max(0, got-n))
+				if got > n {
+					more++
+				}
 			}
 			if len(r.rows[name]) > len(want) {
 				wrong = append(wrong, fmt.Sprintf("%s has %d keys, not %d", name, len(r.rows[name]), len(want)))

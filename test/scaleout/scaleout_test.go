@@ -93,7 +93,9 @@ func joins(t *testing.T, cluster *kafkatest.Cluster, standbys int) {
 		f.start("a'")
 		f.awaitOwners("b'", "a'")
 	})
-	require.Less(t, s.moved, session-time.Second, "nobody waits for the session of who is back already")
+	if standbys > 0 || *keys <= 20_000 { // else much of the state is restored, which takes its time
+		require.Less(t, s.moved, session-time.Second, "nobody waits for the session of who is back already")
+	}
 	f.verify()
 }
 
