@@ -203,7 +203,7 @@ func (w *world) start(name string, change func(*Config)) *member {
 		CommitInterval: 100 * time.Millisecond, MaxUncommitted: 1 << 20, PurgeInterval: time.Hour, MaxStall: time.Hour,
 		Session: virtualSession, Heartbeat: 200 * time.Millisecond, Compression: "none", Fingerprint: w.plan.Fingerprint(),
 		Resources: store.NewResources(store.ResourceLimits{}), Restores: 2, Client: cluster.Of(m.client), Sched: sched.Real, Log: slog.New(slog.DiscardHandler),
-		OnBad: func(*task.Error) (bool, error) { return false, nil },
+		OnBad: func(*task.Error) task.Verdict { return task.Fail },
 		Ready: func() {}, OnState: func(State) {}, OnMember: func(string) {}, Paused: func() bool { return false },
 		OnRebalance: func(r Rebalance) {
 			if r.Lost {
