@@ -93,15 +93,9 @@ func (n *Instance) Run(ctx context.Context) error {
 			fail(err)
 		}
 	})
-	errs := make([]error, len(n.workers))
-	var working atomic.Int32
-	working.Add(int32(len(n.workers)))
+	errs, done := make([]error, len(n.workers)), last(len(n.workers), leave)
 	for i, w := range n.workers {
-		w.done = func() {
-			if working.Add(-1) == 0 {
-				leave()
-			}
-		}
+		w.done = done
 		workers.Go(n.c.Sched, func() {
 			if errs[i] = w.Run(work); errs[i] != nil {
 				fail(errs[i])
@@ -125,6 +119,16 @@ func (n *Instance) Run(ctx context.Context) error {
 		err = cause
 	}
 	return err
+}
+
+// last is a function that calls f when it is called for the nth time.
+func last(n int, f func()) func() {
+	var calls atomic.Int32
+	return func() {
+		if calls.Add(1) == int32(n) {
+			f()
+		}
+	}
 }
 
 // makeWorkers makes the workers, all of them or none.
