@@ -28,15 +28,23 @@ func brokerFaults(t *testing.T, cluster *kafkatest.Cluster, g streams.Guarantee)
 		f.AwaitInSync()
 		f.check.flows()
 	})
+	f.during("the group's coordinator is killed", func() { f.killCoordinator(0, f.spec.App) })
+	if *full {
+		f.moreBrokerFaults(g)
+	}
+	f.verify()
+}
+
+func (f *fleet) moreBrokerFaults(g streams.Guarantee) {
+	f.t.Helper()
 	f.during("brokers are restarted one by one", func() {
-		for i := range cluster.Addrs() {
-			cluster.Stop(i)
-			cluster.Restart(i)
+		for i := range f.cluster.Addrs() {
+			f.cluster.Stop(i)
+			f.cluster.Restart(i)
 			f.AwaitInSync()
 		}
 		f.check.flows()
 	})
-	f.during("the group's coordinator is killed", func() { f.killCoordinator(0, f.spec.App) })
 	if g == streams.ExactlyOnce {
 		id := f.spec.App + "-" + f.processOf("a") + "-0"
 		f.during("a transaction coordinator is killed", func() { f.killCoordinator(1, id) })
@@ -45,7 +53,6 @@ func brokerFaults(t *testing.T, cluster *kafkatest.Cluster, g streams.Guarantee)
 		f.reassign(f.topic("in"), f.topic("out"), f.topic("counts-changelog"))
 		f.check.flows()
 	})
-	f.verify()
 }
 
 // killCoordinator kills the broker that coordinates a group (kind 0) or a transaction (1),

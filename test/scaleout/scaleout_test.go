@@ -28,7 +28,7 @@ func TestScaleOut(t *testing.T) {
 		run  func(t *testing.T, cluster *kafkatest.Cluster)
 		full bool
 	}{
-		{"joins/standbys=0", func(t *testing.T, c *kafkatest.Cluster) { joins(t, c, 0) }, false},
+		{"joins/standbys=0", func(t *testing.T, c *kafkatest.Cluster) { joins(t, c, 0) }, true},
 		{"joins/standbys=1", func(t *testing.T, c *kafkatest.Cluster) { joins(t, c, 1) }, false},
 		{"paused", paused, false},
 		{"static", static, false},
