@@ -19,6 +19,7 @@ import (
 
 	"github.com/seed-df18afd4/streams"
 	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/e2etest"
 	inner "github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/reset"
 	"github.com/seed-df18afd4/streams/kstream"
@@ -113,11 +114,11 @@ func TestResetLunchAbroad(t *testing.T) {
 					}
 					texts[text.ID] = append(texts[text.ID], string(m.Key)+" "+text.Message)
 				})
-				l.feed(2000).wait(patience)
+				l.feed(2000).Wait(patience)
 				l.awaitAll()
 				for _, p := range l.running {
-					p.terminate()
-					p.wait(patience)
+					p.Terminate()
+					p.Wait(patience)
 				}
 				o := newOperator(k)
 				for _, topics := range [][]string{{"payments"}, nil} {
@@ -130,8 +131,8 @@ func TestResetLunchAbroad(t *testing.T) {
 					}
 					await(t, 2*patience, func() bool { return l.texts.count() >= before+len(l.paid) }, "all is told again")
 					for _, p := range l.running {
-						p.terminate()
-						p.wait(patience)
+						p.Terminate()
+						p.Wait(patience)
 					}
 				}
 				l.texts.finish()
@@ -260,17 +261,17 @@ func TestResetToolKilled(t *testing.T) {
 		interrupted := 0
 		for _, step := range []reset.Step{reset.Planned, reset.Stopped, reset.Committed, reset.Cleared, reset.Raised} {
 			before, epoch := c.totals.count(), k.says(name).Epoch.Number
-			p := start(t, "reset", program(t, "streams"), args...)
+			p := e2etest.Start(t, "reset", program(t, "streams"), args...)
 			await(t, patience, func() bool {
 				says := k.says(name)
 				return says.Epoch.Number > epoch || says.Reset != nil && says.Reset.Step == string(step)
 			}, "the reset has got as far as %q", step)
-			p.kill()
+			p.Kill()
 			found, err := reset.Find(t.Context(), o.Client, name)
 			require.NoError(t, err)
 			if found != nil {
 				interrupted++
-				start(t, "reset again", program(t, "streams"), args...).wait(patience)
+				e2etest.Start(t, "reset again", program(t, "streams"), args...).Wait(patience)
 			}
 			require.Nil(t, k.says(name).Reset)
 			require.Equal(t, epoch+1, k.says(name).Epoch.Number)
