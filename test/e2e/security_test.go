@@ -167,9 +167,10 @@ func (s *secured) allow(gs ...grant) {
 		if g.prefix {
 			pattern = sarama.AclPatternPrefixed
 		}
-		require.NoError(s.t, admin.CreateACL(
-			sarama.Resource{ResourceType: g.kind, ResourceName: g.resource, ResourcePatternType: pattern},
-			sarama.Acl{Principal: "User:" + user, Host: "*", Operation: g.operation, PermissionType: sarama.AclPermissionAllow}))
+		require.NoError(s.t, admin.CreateACLs([]*sarama.ResourceAcls{{
+			Resource: sarama.Resource{ResourceType: g.kind, ResourceName: g.resource, ResourcePatternType: pattern},
+			Acls:     []*sarama.Acl{{Principal: "User:" + user, Host: "*", Operation: g.operation, PermissionType: sarama.AclPermissionAllow}},
+		}}))
 	}
 }
 
