@@ -51,6 +51,7 @@ type instance struct {
 	starts  int
 	skipped int
 	endedAt time.Time // by itself; zero: it runs
+	told    bool      // to end
 }
 
 func (c *chaos) newInstance(name string, s spec) *instance {
@@ -69,7 +70,7 @@ func (c *chaos) newInstance(name string, s spec) *instance {
 
 func (n *instance) start() {
 	n.starts++
-	n.endedAt = time.Time{}
+	n.endedAt, n.told = time.Time{}, false
 	n.process = e2etest.StartSelf(n.c.t, fmt.Sprintf("%s.%d", n.name, n.starts), n.spec)
 	n.process.MayFail() // then it is started again, and told of
 }
@@ -187,6 +188,7 @@ func stopped(c *chaos) (time.Duration, func(), bool) {
 		return 0, nil, false
 	}
 	n.process.Terminate()
+	n.told = true
 	return c.seconds(1, 3), func() {
 		if err := n.process.WaitError(2 * time.Minute); err != nil {
 			c.t.Logf("  %s did not end well: %v", n.name, err)
@@ -307,7 +309,7 @@ func (c *chaos) repair(everything bool) {
 // revive starts an instance again that has ended by itself, after a second, as a service
 // manager does.
 func (n *instance) revive() {
-	if n.process == nil {
+	if n.process == nil || n.told {
 		return
 	}
 	select {
