@@ -36,7 +36,7 @@ func TestScaleOut(t *testing.T) {
 		{"rolling deploy", rollingDeploy, false},
 		{"partitions added", partitionsAdded, false},
 		{"partitions added to state", partitionsAddedToState, false},
-		{"topic made anew", recreated, false},
+		{"topic made anew", recreated, true},
 		{"rack", rackAware, false},
 		{"network", networkFaults, true},
 		{"brokers/exactly-once", func(t *testing.T, c *kafkatest.Cluster) { brokerFaults(t, c, streams.ExactlyOnce) }, false},
