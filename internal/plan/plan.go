@@ -120,6 +120,21 @@ type StoreSpec struct {
 // Changelog is the name of the store's own changelog topic.
 func (s Store) Changelog(app string) string { return app + "-" + s.Name + "-changelog" }
 
+// Origin says what the rows of a store on disk come from: a partition, which topic of its
+// name that was, and of a store whose rows the program makes of the topic's records, or keeps
+// nowhere else, which program.
+func (s Store) Origin(p kafka.Partition, topicID, fingerprint string) string {
+	if s.NoChangelog || s.Source >= 0 {
+		return MadeOrigin(p, topicID, fingerprint)
+	}
+	return fmt.Sprintf("%s %s", p, topicID)
+}
+
+// MadeOrigin is the origin of rows that the program makes, such as those of global tables.
+func MadeOrigin(p kafka.Partition, topicID, fingerprint string) string {
+	return fmt.Sprintf("%s %s topology %s", p, topicID, fingerprint)
+}
+
 // TaskID names one task: a sub-topology and a partition.
 type TaskID struct {
 	Subtopology int

@@ -11,6 +11,7 @@ import (
 	"github.com/seed-df18afd4/streams/internal/broker"
 	"github.com/seed-df18afd4/streams/internal/inspect"
 	"github.com/seed-df18afd4/streams/internal/kafka"
+	"github.com/seed-df18afd4/streams/internal/plan"
 	"github.com/seed-df18afd4/streams/internal/registry"
 	"github.com/seed-df18afd4/streams/internal/store"
 )
@@ -68,7 +69,11 @@ func (r *run) checkStore(ctx context.Context, s registry.Store) error {
 		p := kafka.Partition{Topic: s.Topic, Index: part.Partition}
 		about := part.Task + " " + s.Name
 		at := part.Rows.Offset()
-		switch origin := fmt.Sprintf("%s %s", p, r.topics[s.Topic].ID); {
+		origin := s.Origin(p, r.topics[s.Topic].ID, r.a.Fingerprint)
+		if s.Subtopology < 0 {
+			origin = plan.MadeOrigin(p, r.topics[s.Topic].ID, r.a.Fingerprint)
+		}
+		switch {
 		case part.Origin != origin:
 			r.add(equality, Warning, about, "it holds the rows of %q, and the changelog is %q: the next start restores it from there", part.Origin, origin)
 		case at < 0:

@@ -220,11 +220,7 @@ func openStores(c Config, l *Layout, id plan.TaskID, stores []*store.Store) ([]*
 			continue
 		}
 		p := l.Changelog(id, i)
-		origin := fmt.Sprintf("%s %s", p, l.IDs[p.Topic])
-		if st.NoChangelog || st.Source >= 0 {
-			origin += " topology " + c.Fingerprint // its rows are made here
-		}
-		s, err := store.Open(filepath.Join(c.StateDir, id.String(), st.Name), st.Spec, origin, c.Resources)
+		s, err := store.Open(filepath.Join(c.StateDir, id.String(), st.Name), st.Spec, st.Origin(p, l.IDs[p.Topic], c.Fingerprint), c.Resources)
 		if err != nil {
 			return stores, err
 		}

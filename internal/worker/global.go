@@ -63,7 +63,7 @@ func (g *globals) restore(ctx context.Context, i int, partition int32) error {
 	p := kafka.Partition{Topic: t.Topic, Index: partition}
 	for wiped := false; ; wiped = true {
 		dir := filepath.Join(g.c.StateDir, "global", t.Name, strconv.Itoa(int(partition)))
-		s, err := store.Open(dir, t.Spec, fmt.Sprintf("%s %s topology %s", p, g.layout.IDs[t.Topic], g.c.Fingerprint), g.c.Resources)
+		s, err := store.Open(dir, t.Spec, plan.MadeOrigin(p, g.layout.IDs[t.Topic], g.c.Fingerprint), g.c.Resources)
 		if err != nil {
 			return err
 		}
