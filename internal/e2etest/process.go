@@ -154,6 +154,13 @@ func (p *Process) Pause() { _ = p.cmd.Process.Signal(syscall.SIGSTOP) }
 // Resume lets a paused process go on.
 func (p *Process) Resume() { _ = p.cmd.Process.Signal(syscall.SIGCONT) }
 
+// Dump ends the process and has it write what all its goroutines do (SIGQUIT).
+func (p *Process) Dump() {
+	p.expected.Store(true)
+	_ = p.cmd.Process.Signal(syscall.SIGQUIT) // an error means that it is gone already
+	<-p.ended
+}
+
 // PID is the number of the process.
 func (p *Process) PID() int { return p.cmd.Process.Pid }
 

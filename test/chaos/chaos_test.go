@@ -72,13 +72,16 @@ func (c *chaos) verify() {
 	c.t.Helper()
 	is := c.feed.truth
 	for _, r := range c.results {
-		r.await(is, 4*time.Minute)
+		r.await(is, 90*time.Second)
+	}
+	if c.t.Failed() {
+		for _, n := range c.all {
+			n.process.Dump() // into its log; E2ETEST_LOGS says where those are kept
+		}
+		c.t.FailNow()
 	}
 	for _, n := range c.all {
 		n.stop()
-	}
-	if c.t.Failed() {
-		c.t.FailNow()
 	}
 	for _, r := range c.results {
 		more := r.final(is)
