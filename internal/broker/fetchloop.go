@@ -8,6 +8,8 @@ import (
 	"net"
 
 	"github.com/IBM/sarama"
+
+	"github.com/seed-df18afd4/streams/internal/kafka"
 )
 
 const (
@@ -178,7 +180,10 @@ func (l *fetchLoop) take(wanted []asked, res *sarama.FetchResponse) {
 	for _, a := range wanted {
 		block := res.GetBlock(a.s.partition.Topic, a.s.partition.Index)
 		switch {
-		case block == nil: // nothing is new, or the broker throttles; sarama waits before the next request then
+		case block == nil:
+			if res.ThrottleTime == 0 { // else nothing is said of it; sarama waits before the next request
+				l.unchanged(a)
+			}
 		case block.Err == sarama.ErrNoError:
 			l.deliver(a, block)
 			if l.f.c.cfg.RackID != "" && block.PreferredReadReplica >= 0 {
@@ -206,6 +211,21 @@ func (l *fetchLoop) deliver(a asked, block *sarama.FetchResponseBlock) {
 		f.park(a, fmt.Errorf("broker: decode %v at offset %d: %w", a.s.partition, a.position, err))
 		return
 	}
+	l.session.saw(a.s.partition, b.End)
+	l.hand(a, b)
+}
+
+// unchanged tells a reader that is at the end so, if it does not know yet: the answer left
+// its partition out, since nothing of it has changed.
+func (l *fetchLoop) unchanged(a asked) {
+	if end, ok := l.session.ends[a.s.partition]; ok && a.position >= end {
+		l.hand(a, kafka.Batch{Next: a.position, End: end})
+	}
+}
+
+// hand delivers a batch if it is news.
+func (l *fetchLoop) hand(a asked, b kafka.Batch) {
+	f := l.f
 	b.Epoch = a.epoch
 	f.mu.Lock()
 	current := f.current(a)

@@ -17,6 +17,7 @@ type fetchSession struct {
 	id    int32 // 0: none
 	epoch int32 // of the next request
 	knows map[kafka.Partition]known
+	ends  map[kafka.Partition]int64 // as the answers said: what an answer leaves out has not changed
 }
 
 // known is what the broker knows of a partition.
@@ -24,6 +25,13 @@ type known struct {
 	position int64
 	leader   int32 // epoch
 	bytes    int32
+}
+
+// saw notes the end of a partition that an answer told.
+func (s *fetchSession) saw(p kafka.Partition, end int64) {
+	if s.ends != nil {
+		s.ends[p] = end
+	}
 }
 
 // Session epochs with a meaning of their own.
@@ -40,6 +48,7 @@ func (s *fetchSession) request(req *sarama.FetchRequest, wanted []asked, bytes i
 	} else if !s.covers(wanted) {
 		req.SessionID, req.SessionEpoch = s.id, newSession // the broker drops the old one
 		s.knows = make(map[kafka.Partition]known, len(wanted))
+		s.ends = make(map[kafka.Partition]int64, len(wanted))
 	} else {
 		req.SessionID, req.SessionEpoch = s.id, s.epoch
 	}

@@ -2,6 +2,7 @@ package sched
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -32,18 +33,18 @@ func TestCrew(t *testing.T) {
 		var c Crew
 		c.Wait(Real) // for nobody
 		for round := range 2 {
-			ended := 0
+			var ended atomic.Int32
 			for i := range 3 {
 				c.Go(Real, func() {
 					time.Sleep(time.Duration(i) * time.Second)
 					if i == 0 {
-						c.Go(Real, func() { time.Sleep(time.Minute); ended++ })
+						c.Go(Real, func() { time.Sleep(time.Minute); ended.Add(1) })
 					}
-					ended++
+					ended.Add(1)
 				})
 			}
 			c.Wait(Real)
-			require.Equal(t, 4, ended, "round %d", round)
+			require.EqualValues(t, 4, ended.Load(), "round %d", round)
 		}
 	})
 }
