@@ -30,6 +30,9 @@ const (
 
 // Applications of both guarantees live through the same time, on the same brokers.
 func TestChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("murder takes a minute: leave -short out")
+	}
 	s := *seed
 	if s == 0 {
 		s = rand.Uint64()

@@ -19,6 +19,9 @@ var racks = []string{"r1", "r2", "r3"}
 
 // All tests share one cluster, and run one after the other: what they measure is time.
 func TestScaleOut(t *testing.T) {
+	if testing.Short() {
+		t.Skip("three brokers and what breaks take minutes: leave -short out")
+	}
 	cluster := kafkatest.Start(t, kafkatest.Options{Brokers: 3, Racks: racks, Config: map[string]string{
 		"replica.selector.class": "org.apache.kafka.common.replica.RackAwareReplicaSelector",
 	}})
