@@ -55,7 +55,7 @@ var mutants = []mutant{
 		{"w.c.Client.ListOffsets(e.ctx, own, broker.Latest, false)", "w.c.Client.ListOffsets(e.ctx, own, broker.Latest, true)"},
 	}},
 	{"a store is restored with what was aborted", "internal/worker/start.go", [][2]string{
-		{"ReadCommitted: true, Progress", "ReadCommitted: false, Progress"},
+		{"ReadCommitted: true, MaxBytes", "ReadCommitted: false, MaxBytes"},
 	}},
 	{"a task that ends keeps its uncommitted rows", "internal/task/commit.go", [][2]string{
 		{"		s.Abort()\n", "		_ = s\n"},
