@@ -538,7 +538,7 @@ func TestTopicThatIsNotAllowed(t *testing.T) {
 			k.sendBad(name, "one", "secret", "two", "three")
 			settings := config(t, k, name)
 			settings.Guarantee, settings.DeadLetterTopic = g, name+"-dead"
-			says := []string{"offset 1", "node sink", "bad_test.go:", name + "-closed", "allow this user to read, write and describe the topic"}
+			says := []string{"offset 1", "node sink", "bad_test.go:", fmt.Sprintf("allow this user Write on topic %q", name+"-closed")}
 			requireSays(t, run(t, topo, settings).wait(patience), says...)
 
 			settings.OnBadRecord = func(streams.BadRecord) streams.Decision { return streams.DeadLetter }
@@ -551,7 +551,7 @@ func TestTopicThatIsNotAllowed(t *testing.T) {
 			k.forbid(name + "-dead")
 			k.sendBad(name, "secret")
 			err := run(t, topo, settings).wait(patience)
-			requireSays(t, err, "offset 4", "node sink", name+"-closed", "it cannot be a dead letter", name+"-dead", "allow this user to read, write and describe the topic")
+			requireSays(t, err, "offset 4", "node sink", name+"-closed", "it cannot be a dead letter", fmt.Sprintf("allow this user Write on topic %q", name+"-dead"))
 		})
 	}
 }

@@ -84,10 +84,9 @@ func TestInternalTopicsThatDoNotFit(t *testing.T) {
 		policy     string
 		says       []string
 	}{
-		"repartition partitions": {"-words-repartition", 7, "delete", []string{"has 7 partitions and needs 2", "another ApplicationID"}},
-		"repartition policy":     {"-words-repartition", 2, "compact", []string{"cleanup.policy=compact", "needs delete", "kafka-configs"}},
-		"changelog partitions":   {"-counts-changelog", 1, "compact", []string{"has 1 partitions and needs 2", "another ApplicationID"}},
-		"changelog policy":       {"-counts-changelog", 2, "delete", []string{"cleanup.policy=delete", "needs compact", "kafka-configs"}},
+		"repartition policy":   {"-words-repartition", 2, "compact", []string{"cleanup.policy=compact", "needs delete", "kafka-configs"}},
+		"changelog partitions": {"-counts-changelog", 1, "compact", []string{"has 1 partitions and needs 2", "another ApplicationID"}},
+		"changelog policy":     {"-counts-changelog", 2, "delete", []string{"cleanup.policy=delete", "needs compact", "kafka-configs"}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			each(t, func(t *testing.T, k *kafka, name string) {
@@ -98,6 +97,31 @@ func TestInternalTopicsThatDoNotFit(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A repartition topic has as many partitions as the program says. Where it says nothing, one
+// that is there stays as it is.
+func TestRepartitionTopicOfAnotherSize(t *testing.T) {
+	regrouped := func(t *testing.T, name string, partitions int32) *topology.Topology {
+		through := text("words")
+		through.Partitions = partitions
+		return build(t, func(b *topology.Builder) {
+			words := kstream.FlatMapValues(kstream.From(b, text(name+"-lines")), strings.Fields)
+			kstream.To(kstream.KeyBy(words, func(_, word string) string { return word }, through), text(name+"-out"))
+		})
+	}
+	each(t, func(t *testing.T, k *kafka, name string) {
+		k.create(nil, 2, name+"-lines", name+"-out")
+		k.create(map[string]string{"cleanup.policy": "delete"}, 3, name+"-words-repartition")
+		err := run(t, regrouped(t, name, 5), config(t, k, name)).wait(soon)
+		requireSays(t, err, "has 3 partitions and needs 5", "another ApplicationID", name+"-words-repartition")
+
+		out := k.messages(name + "-out")
+		a := run(t, regrouped(t, name, 0), config(t, k, name))
+		k.send(name+"-lines", "a b c d e f g h")
+		await(t, patience, func() bool { return len(distinct(out())) == 8 }, "every word comes through")
+		a.stop()
+	})
 }
 
 // numbers copies numbers as text, line by line, from one partition.
