@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"github.com/seed-df18afd4/streams/internal/kafka"
 )
 
 const (
@@ -55,7 +57,9 @@ type Client struct {
 	turn    int              // of the next address to try
 	leaders map[string]*link // by address, for questions to a partition's leader
 	groups  map[string]*link // by group, to its coordinator
-	limits  map[string]int   // bytes of a batch, by topic, where it was learnt that they are fewer
+	endsOf  map[endKind]*together[int64]
+	commits map[string]*together[kafka.Offset] // by group
+	limits  map[string]int                     // bytes of a batch, by topic, where it was learnt that they are fewer
 }
 
 // Dial connects to the cluster. It fails within about five seconds when no broker
@@ -74,6 +78,8 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 		turn:    rand.IntN(len(o.Brokers)), // not every client begins at the same broker
 		leaders: map[string]*link{},
 		groups:  map[string]*link{},
+		endsOf:  map[endKind]*together[int64]{},
+		commits: map[string]*together[kafka.Offset]{},
 		limits:  map[string]int{},
 	}
 	if c.log == nil {

@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -13,7 +14,7 @@ type FetchOptions struct {
 	ReadCommitted     bool
 	MaxPartitionBytes int32 // asked of one partition at a time; default 1 MiB. A larger batch comes whole
 	MaxQueuedBytes    int   // a partition with so much delivered and not Done is left out; default 4 MiB
-	MaxBytes          int   // of all partitions, delivered and not Done; see quota; default 64 MiB
+	MaxBytes          int   // of all answers that have something delivered and not Done; see quota; default 64 MiB
 
 	// OnError is told that a partition is parked: nothing more of it is read until SeekTo
 	// or Close. The position is the one that was asked for. sarama.ErrOffsetOutOfRange means
@@ -33,10 +34,24 @@ type Fetcher struct {
 	wake    chan struct{} // of the goroutine that finds leaders
 	free    recordPool
 
-	mu     sync.Mutex
-	subs   map[kafka.Partition]*Subscription
-	loops  map[string]*fetchLoop // by address
-	queued int                   // bytes of all subscriptions
+	mu    sync.Mutex
+	subs  map[kafka.Partition]*Subscription
+	loops map[string]*fetchLoop // by address
+	held  int                   // bytes of the answers that are in memory
+	done  int                   // calls of Done
+}
+
+// answer is what a broker sent at once, for some partitions. All of it stays in memory until
+// the last of its batches is done.
+type answer struct {
+	bytes   int
+	batches int // that are not done
+}
+
+// hold is a batch that is delivered and not done.
+type hold struct {
+	of   *answer
+	next int64 // position after it
 }
 
 // Subscription is one partition that is being read.
@@ -48,7 +63,8 @@ type Subscription struct {
 	// Under the fetcher's lock.
 	position   int64
 	epoch      int
-	queued     int   // bytes delivered and not done
+	queued     int // bytes delivered and not done
+	holds      []hold
 	told       int64 // the end in the last batch delivered, -1 before the first
 	parked     bool
 	alone      bool   // asked for by itself, because an answer that covered it could not be decoded
@@ -99,9 +115,9 @@ func (f *Fetcher) Subscribe(p kafka.Partition, offset int64, deliver func(kafka.
 }
 
 // quota is how much a partition may have delivered and not Done: its share of MaxBytes.
-// When all have more than that together, only those are asked that have nothing, and for
-// little: the owner may wait for just that partition. So what is held is at most MaxBytes,
-// and of each partition a quota or a batch. The lock is held.
+// When that is held of all together, nothing more is asked for, unless the owner is not done
+// with anything for a moment: it may wait for one of those partitions that have nothing.
+// Then these are asked, for little. The lock is held.
 func (f *Fetcher) quota() int {
 	return min(max(f.o.MaxBytes/max(1, len(f.subs)), minQuota), f.o.MaxQueuedBytes)
 }
@@ -109,13 +125,38 @@ func (f *Fetcher) quota() int {
 // minQuota is below what brokers send in one batch, so that a smaller one saves nothing.
 const minQuota = 64 << 10
 
-// full reports that only partitions without anything are to be asked. The lock is held.
-func (f *Fetcher) full() bool { return f.queued >= f.o.MaxBytes }
+// full reports that nothing more is to be asked for, but by starved loops. The lock is held.
+func (f *Fetcher) full() bool { return f.held >= f.o.MaxBytes }
+
+// hold counts a batch of an answer. The lock is held.
+func (f *Fetcher) hold(s *Subscription, of *answer, b kafka.Batch) {
+	if b.Bytes == 0 {
+		return
+	}
+	of.batches++
+	of.bytes += b.Bytes
+	f.held += b.Bytes
+	s.queued += b.Bytes
+	s.holds = append(s.holds, hold{of, b.Next})
+}
+
+// drop counts the batches before next no more. The lock is held.
+func (f *Fetcher) drop(s *Subscription, next int64) {
+	n := 0
+	for ; n < len(s.holds) && s.holds[n].next <= next; n++ {
+		of := s.holds[n].of
+		if of.batches--; of.batches == 0 {
+			f.held -= of.bytes
+			of.bytes = 0
+		}
+	}
+	s.holds = append(s.holds[:0], s.holds[n:]...)
+}
 
 // forget takes what s has delivered out of the count. The lock is held.
 func (f *Fetcher) forget(s *Subscription) {
 	wasFull := f.full()
-	f.queued -= s.queued
+	f.drop(s, math.MaxInt64)
 	s.queued = 0
 	s.epoch++
 	if wasFull && !f.full() {
@@ -151,9 +192,10 @@ func (s *Subscription) Done(b kafka.Batch) {
 		return
 	}
 	f := s.f
+	f.done++
 	allFull, full := f.full(), s.queued >= f.quota()
 	s.queued -= b.Bytes
-	f.queued -= b.Bytes
+	f.drop(s, b.Next)
 	switch {
 	case allFull && !f.full():
 		f.kickLoops()

@@ -329,6 +329,30 @@ func TestDoneOfAnOldEpochFreesNothing(t *testing.T) {
 	require.Zero(t, s.queued)
 }
 
+// All of an answer stays in memory until the last of its batches is done.
+func TestAnswersAreHeldWhole(t *testing.T) {
+	f := &Fetcher{c: &Client{log: discard}, o: FetchOptions{MaxQueuedBytes: 1000, MaxBytes: 100}, subs: map[kafka.Partition]*Subscription{}}
+	var of answer
+	var ss []*Subscription
+	for i := range int32(3) {
+		s := &Subscription{f: f, partition: kafka.Partition{Topic: "t", Index: i}, leader: leader{addr: "a"}}
+		f.subs[s.partition] = s
+		ss = append(ss, s)
+	}
+	f.hold(ss[0], &of, kafka.Batch{Bytes: 60, Next: 6})
+	f.hold(ss[1], &of, kafka.Batch{Bytes: 40, Next: 4})
+	ss[0].Done(kafka.Batch{Bytes: 60, Next: 6})
+	require.Equal(t, 100, f.held)
+	l := &fetchLoop{f: f, addr: "a"}
+	require.Empty(t, l.wanted())
+	l.starved = true
+	require.Len(t, l.wanted(), 2, "those that have nothing")
+	require.Empty(t, l.wanted(), "once")
+	ss[1].SeekTo(0)
+	require.Zero(t, f.held)
+	require.Len(t, l.wanted(), 3)
+}
+
 // compacted is for topics that the cleaner cleans as often as it comes by.
 var compacted = map[string]string{
 	"cleanup.policy": "compact", "min.cleanable.dirty.ratio": "0.01", "min.compaction.lag.ms": "0", "delete.retention.ms": "0",

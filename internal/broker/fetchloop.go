@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"time"
 
 	"github.com/IBM/sarama"
 
@@ -26,6 +27,9 @@ type fetchLoop struct {
 	addr    string
 	wake    chan struct{}
 	session fetchSession
+	full    bool // partitions were left out only because much is held
+	done    int  // of the fetcher, then
+	starved bool // nothing was done since: they are asked for
 }
 
 // asked is what a request says about one partition.
@@ -83,10 +87,7 @@ func (l *fetchLoop) run() {
 func (l *fetchLoop) round(cn *conn) error {
 	wanted := l.wanted()
 	if len(wanted) == 0 {
-		select {
-		case <-l.wake:
-		case <-l.f.ctx.Done():
-		}
+		l.await()
 		return nil
 	}
 	each, all := l.sizes()
@@ -120,16 +121,41 @@ func isBroken(err error) bool {
 		errors.Is(err, net.ErrClosed) || errors.Is(err, sarama.ErrNotConnected)
 }
 
+// await waits until partitions may have room. If much is held, it looks whether the owner
+// gets further meanwhile.
+func (l *fetchLoop) await() {
+	var starved <-chan time.Time
+	if l.full {
+		starved = time.After(starvation)
+	}
+	select {
+	case <-l.wake:
+	case <-starved:
+		l.f.mu.Lock()
+		l.starved = l.f.done == l.done
+		l.f.mu.Unlock()
+	case <-l.f.ctx.Done():
+	}
+}
+
+// starvation is how long an owner that is done with nothing is taken to be at work.
+const starvation = 20 * time.Millisecond
+
 // wanted lists the partitions of this leader that have room, or just one of those that
 // have to be asked for alone.
 func (l *fetchLoop) wanted() []asked {
 	f := l.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	quota, full := f.quota(), f.full()
+	quota, full, starved := f.quota(), f.full(), l.starved
+	l.full, l.starved, l.done = false, false, f.done
 	var wanted []asked
 	for _, s := range f.subs {
 		if s.leader.addr != l.addr || s.parked || s.queued >= quota || full && s.queued > 0 {
+			continue
+		}
+		if full && !starved {
+			l.full = true
 			continue
 		}
 		a := asked{s, s.epoch, s.position, s.leader.epoch, s.alone}
@@ -149,7 +175,7 @@ func (l *fetchLoop) sizes() (each, all int32) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	each = min(f.o.MaxPartitionBytes, int32(f.quota()))
-	return each, int32(min(max((f.o.MaxBytes-f.queued)/2, int(each)), fetchBytes))
+	return each, int32(min(max((f.o.MaxBytes-f.held)/2, int(each)), fetchBytes))
 }
 
 // isolate finds the partition whose records cannot be decoded: sarama only says that there
@@ -177,15 +203,16 @@ func (l *fetchLoop) take(wanted []asked, res *sarama.FetchResponse) {
 		l.setAlone(wanted, false)
 	}
 	var lost []*Subscription
+	var of answer
 	for _, a := range wanted {
 		block := res.GetBlock(a.s.partition.Topic, a.s.partition.Index)
 		switch {
 		case block == nil:
 			if res.ThrottleTime == 0 { // else nothing is said of it; sarama waits before the next request
-				l.unchanged(a)
+				l.unchanged(a, &of)
 			}
 		case block.Err == sarama.ErrNoError:
-			l.deliver(a, block)
+			l.deliver(a, &of, block)
 			if l.f.c.cfg.RackID != "" && block.PreferredReadReplica >= 0 {
 				l.f.moveTo(a, block.PreferredReadReplica)
 			}
@@ -204,7 +231,7 @@ func (l *fetchLoop) take(wanted []asked, res *sarama.FetchResponse) {
 }
 
 // deliver hands over what is new in a block.
-func (l *fetchLoop) deliver(a asked, block *sarama.FetchResponseBlock) {
+func (l *fetchLoop) deliver(a asked, of *answer, block *sarama.FetchResponseBlock) {
 	f := l.f
 	b, err := f.decode(a.position, block)
 	if err != nil {
@@ -212,19 +239,19 @@ func (l *fetchLoop) deliver(a asked, block *sarama.FetchResponseBlock) {
 		return
 	}
 	l.session.saw(a.s.partition, b.End)
-	l.hand(a, b)
+	l.hand(a, of, b)
 }
 
 // unchanged tells a reader that is at the end so, if it does not know yet: the answer left
 // its partition out, since nothing of it has changed.
-func (l *fetchLoop) unchanged(a asked) {
+func (l *fetchLoop) unchanged(a asked, of *answer) {
 	if end, ok := l.session.ends[a.s.partition]; ok && a.position >= end {
-		l.hand(a, kafka.Batch{Next: a.position, End: end})
+		l.hand(a, of, kafka.Batch{Next: a.position, End: end})
 	}
 }
 
 // hand delivers a batch if it is news.
-func (l *fetchLoop) hand(a asked, b kafka.Batch) {
+func (l *fetchLoop) hand(a asked, of *answer, b kafka.Batch) {
 	f := l.f
 	b.Epoch = a.epoch
 	f.mu.Lock()
@@ -232,8 +259,7 @@ func (l *fetchLoop) hand(a asked, b kafka.Batch) {
 	news := current && (b.Next > a.position || b.Next >= b.End && a.s.told != b.End)
 	if news {
 		a.s.position, a.s.told = b.Next, b.End
-		a.s.queued += b.Bytes
-		f.queued += b.Bytes
+		f.hold(a.s, of, b)
 	}
 	f.mu.Unlock()
 	if news {

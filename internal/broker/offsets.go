@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -20,12 +21,20 @@ const (
 // could not reach it for so long has lost its partitions in any case.
 const commitTimeout = time.Minute
 
+// togetherTimeout bounds a request for many. After that each asks for itself.
+const togetherTimeout = 5 * time.Second
+
 // ListOffsets returns an offset of each partition: Earliest, Latest, or that of the first
 // record with a time at or after the given one, in milliseconds since 1970, and the end
 // when there is none.
 func (c *Client) ListOffsets(ctx context.Context, ps []kafka.Partition, at int64, readCommitted bool) (map[kafka.Partition]int64, error) {
 	ctx, end := c.bound(ctx, adminTimeout)
 	defer end()
+	if at < 0 {
+		if offsets, ok := c.ends(at, readCommitted).ask(ctx, ps); ok {
+			return offsets, nil
+		}
+	}
 	offsets, err := c.listOffsets(ctx, ps, at, readCommitted)
 	if err != nil {
 		return nil, fmt.Errorf("broker: list offsets: %w", err)
@@ -51,7 +60,12 @@ func (c *Client) ListOffsets(ctx context.Context, ps []kafka.Partition, at int64
 
 func (c *Client) listOffsets(ctx context.Context, ps []kafka.Partition, at int64, readCommitted bool) (map[kafka.Partition]int64, error) {
 	offsets := map[kafka.Partition]int64{}
-	err := c.askLeaders(ctx, ps, func(b *sarama.Broker, ps []kafka.Partition) (map[kafka.Partition]sarama.KError, error) {
+	return offsets, c.askLeaders(ctx, ps, c.listing(at, readCommitted, offsets))
+}
+
+// listing asks a leader for offsets, which go to found.
+func (c *Client) listing(at int64, readCommitted bool, found map[kafka.Partition]int64) leaderQuestion {
+	return func(b *sarama.Broker, ps []kafka.Partition) (map[kafka.Partition]sarama.KError, error) {
 		req := sarama.NewOffsetRequest(c.cfg.Version)
 		req.IsolationLevel = isolation(readCommitted)
 		for _, p := range ps {
@@ -64,13 +78,41 @@ func (c *Client) listOffsets(ctx context.Context, ps []kafka.Partition, at int64
 		codes := map[kafka.Partition]sarama.KError{}
 		for _, p := range ps {
 			if answer := r.GetBlock(p.Topic, p.Index); answer != nil {
-				codes[p] = answer.Err
-				offsets[p] = answer.Offset
+				if codes[p] = answer.Err; answer.Err == sarama.ErrNoError {
+					found[p] = answer.Offset
+				}
 			}
 		}
 		return codes, nil
-	})
-	return offsets, err
+	}
+}
+
+// ends asks for Earliest or Latest of many partitions at once.
+func (c *Client) ends(at int64, readCommitted bool) *together[int64] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kind := endKind{at, readCommitted}
+	t := c.endsOf[kind]
+	if t == nil {
+		t = &together[int64]{once: func(ps []kafka.Partition) map[kafka.Partition]int64 {
+			ctx, end := c.bound(c.ctx, togetherTimeout)
+			defer end()
+			found := map[kafka.Partition]int64{}
+			_, _, err := c.askLeadersOnce(ctx, ps, c.listing(at, readCommitted, found))
+			if err != nil {
+				c.log.Debug("offsets of many partitions could not be listed at once", "error", err)
+			}
+			return found
+		}}
+		c.endsOf[kind] = t
+	}
+	return t
+}
+
+// endKind is which end of a partition, and for which readers.
+type endKind struct {
+	at            int64
+	readCommitted bool
 }
 
 func isolation(readCommitted bool) sarama.IsolationLevel {
@@ -85,40 +127,80 @@ func isolation(readCommitted bool) sarama.IsolationLevel {
 func (c *Client) Committed(ctx context.Context, group string, ps []kafka.Partition) (map[kafka.Partition]kafka.Offset, error) {
 	ctx, end := c.bound(ctx, adminTimeout)
 	defer end()
+	found, ok := c.commitsOf(group).ask(ctx, ps)
+	if !ok {
+		found = map[kafka.Partition]kafka.Offset{}
+		var at kafka.Partition // what an error is about
+		err := c.toGroup(group).ask(ctx, func(b *sarama.Broker) (code sarama.KError, err error) {
+			at, code, err = c.fetchOffsets(b, group, ps, found)
+			return code, err
+		})
+		if err != nil {
+			return nil, fmt.Errorf("broker: read the committed offsets of group %q: %w", group, about(at, err))
+		}
+	}
+	maps.DeleteFunc(found, func(_ kafka.Partition, o kafka.Offset) bool { return o.At < 0 })
+	return found, nil
+}
+
+// fetchOffsets asks a coordinator for committed offsets, which go to found; At is negative
+// where none is. It returns the last code that is none of success, and which partition it is
+// about.
+func (c *Client) fetchOffsets(b *sarama.Broker, group string, ps []kafka.Partition, found map[kafka.Partition]kafka.Offset) (at kafka.Partition, code sarama.KError, err error) {
 	partitions := map[string][]int32{}
 	for _, p := range ps {
 		partitions[p.Topic] = append(partitions[p.Topic], p.Index)
 	}
-	found := map[kafka.Partition]kafka.Offset{}
-	var at kafka.Partition // what an error is about
-	err := c.toGroup(group).ask(ctx, func(b *sarama.Broker) (sarama.KError, error) {
-		req := sarama.NewOffsetFetchRequest(c.cfg.Version, group, partitions)
-		req.RequireStable = true
-		r, err := b.FetchOffset(req)
-		if err != nil {
-			return 0, err
-		}
-		code := r.GroupError()
-		if code == sarama.ErrGroupIDNotFound {
-			return sarama.ErrNoError, nil
-		}
-		clear(found)
-		for _, p := range ps {
-			answer := r.GetGroupBlock(group, p.Topic, p.Index)
-			switch {
-			case answer == nil || code != sarama.ErrNoError:
-			case answer.Err != sarama.ErrNoError:
-				at, code = p, answer.Err
-			case answer.Offset >= 0:
-				found[p] = kafka.Offset{At: answer.Offset, Metadata: answer.Metadata}
-			}
-		}
-		return code, nil
-	})
+	req := sarama.NewOffsetFetchRequest(c.cfg.Version, group, partitions)
+	req.RequireStable = true
+	r, err := b.FetchOffset(req)
 	if err != nil {
-		return nil, fmt.Errorf("broker: read the committed offsets of group %q: %w", group, about(at, err))
+		return at, 0, err
 	}
-	return found, nil
+	clear(found)
+	code = r.GroupError()
+	if code != sarama.ErrNoError && code != sarama.ErrGroupIDNotFound {
+		return at, code, nil
+	}
+	none := code == sarama.ErrGroupIDNotFound
+	code = sarama.ErrNoError
+	for _, p := range ps {
+		answer := r.GetGroupBlock(group, p.Topic, p.Index)
+		switch {
+		case none || answer == nil:
+			found[p] = kafka.Offset{At: -1}
+		case answer.Err != sarama.ErrNoError:
+			at, code = p, answer.Err
+		default:
+			found[p] = kafka.Offset{At: answer.Offset, Metadata: answer.Metadata}
+		}
+	}
+	return at, code, nil
+}
+
+// commitsOf asks for what a group has committed of many partitions at once.
+func (c *Client) commitsOf(group string) *together[kafka.Offset] {
+	to := c.toGroup(group)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.commits[group]
+	if t == nil {
+		t = &together[kafka.Offset]{once: func(ps []kafka.Partition) map[kafka.Partition]kafka.Offset {
+			ctx, end := c.bound(c.ctx, togetherTimeout)
+			defer end()
+			found := map[kafka.Partition]kafka.Offset{}
+			_, err := to.once(ctx, func(b *sarama.Broker) (code sarama.KError, err error) {
+				_, code, err = c.fetchOffsets(b, group, ps, found)
+				return code, err
+			})
+			if err != nil {
+				c.log.Debug("committed offsets of many partitions could not be read at once", "group", group, "error", err)
+			}
+			return found
+		}}
+		c.commits[group] = t
+	}
+	return t
 }
 
 // about puts the partition before an error, if it is about one.

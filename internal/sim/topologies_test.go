@@ -141,13 +141,14 @@ func number(s string) int64 {
 	return n
 }
 
-// feedKeys gives small numbers to a few keys, in windows that come and go.
+// feedKeys gives small numbers to a few keys, in windows that come and go: seldom, or so
+// often that some are over before their results are committed.
 func feedKeys(r *rand.Rand, n int) (all []input) {
-	at := time.Duration(0)
+	at, rare := time.Duration(0), []int{3, 10, 30}[r.IntN(3)]
 	for range n {
 		at += time.Duration(r.IntN(40)) * time.Second
-		if r.IntN(10) == 0 {
-			at += 10 * time.Minute
+		if r.IntN(rare) == 0 {
+			at += time.Duration(10+r.IntN(30)) * time.Minute
 		}
 		late := min(at, time.Duration(r.IntN(100))*time.Second)
 		all = append(all, keyed("in", string(rune('a'+r.IntN(5))), strconv.Itoa(1+r.IntN(9)), at-late))

@@ -24,6 +24,7 @@ type copies struct {
 	caughtUp func(plan.TaskID)
 	fetcher  cluster.Fetcher
 	all      map[plan.TaskID]*taskCopy
+	waiting  []*taskCopy     // to be opened, one after the other: claims go between
 	life     context.Context // of follow
 	asking   bool            // for committed offsets
 	asks     sched.Crew
@@ -158,7 +159,9 @@ func (s *copies) follow(ctx context.Context) {
 		}
 		s.settle()
 		s.ask(ctx)
-		s.c.Sched.Wait(ctx, s.wake, committedInterval)
+		if !s.openNext() {
+			s.c.Sched.Wait(ctx, s.wake, committedInterval)
+		}
 	}
 }
 

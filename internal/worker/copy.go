@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 
 	"github.com/seed-df18afd4/streams/internal/assign"
 	"github.com/seed-df18afd4/streams/internal/broker"
@@ -19,6 +20,7 @@ import (
 type taskCopy struct {
 	id     plan.TaskID
 	layout *Layout
+	starts map[kafka.Partition]int64 // of changelogs, this copy's among them; nil: not known yet
 	stores []*store.Store
 	slots  []copySlot
 	ready  bool // it was caught up once
@@ -39,38 +41,78 @@ type copySlot struct {
 	queue   []kafka.Batch
 }
 
-// begin opens the stores of a copy and subscribes to their changelogs.
+// begin has a copy made when it is its turn.
 func (s *copies) begin(t *taskCopy) {
 	s.all[t.id] = t
 	s.tell(t)
-	err := s.open(t)
+	s.waiting = append(s.waiting, t)
+}
+
+// openNext makes the next copy that waits. It is false if there is none.
+func (s *copies) openNext() bool {
+	s.waiting = slices.DeleteFunc(s.waiting, func(t *taskCopy) bool { return s.all[t.id] != t })
+	if len(s.waiting) == 0 {
+		return false
+	}
+	t := s.waiting[0]
+	if t.starts == nil && !s.learnStarts() {
+		return false
+	}
+	s.waiting = s.waiting[1:]
+	s.open(t)
+	return true
+}
+
+// learnStarts asks where the changelogs of the copies that wait begin, of all at once.
+func (s *copies) learnStarts() bool {
+	var ps []kafka.Partition
+	for _, t := range s.waiting {
+		ps = append(ps, t.changelogs()...)
+	}
+	starts, err := s.c.Client.ListOffsets(s.life, ps, broker.Earliest, false)
+	for _, t := range s.waiting {
+		if t.starts = starts; err != nil {
+			s.cannot(t, err)
+		}
+	}
+	return err == nil
+}
+
+func (t *taskCopy) changelogs() (ps []kafka.Partition) {
+	for i := range t.layout.Plan.Subtopologies[t.id.Subtopology].Stores {
+		if p := t.layout.Changelog(t.id, i); p.Topic != "" {
+			ps = append(ps, p)
+		}
+	}
+	return ps
+}
+
+// open opens the stores of a copy and subscribes to their changelogs.
+func (s *copies) open(t *taskCopy) {
+	err := s.subscribe(t)
 	if offset := (*changelog.OffsetError)(nil); errors.As(err, &offset) {
 		s.failed(offset.Partition, offset.Offset, offset.Err)
 		return
 	}
 	if err != nil {
-		s.c.Log.Warn("a copy of a task's state cannot be made; it will be tried again at the next rebalance", "task", t.id.String(), "error", err)
-		s.end(t)
+		s.cannot(t, err)
 	}
 }
 
-func (s *copies) open(t *taskCopy) error {
+func (s *copies) cannot(t *taskCopy, err error) {
+	s.c.Log.Warn("a copy of a task's state cannot be made; it will be tried again at the next rebalance", "task", t.id.String(), "error", err)
+	s.end(t)
+}
+
+func (s *copies) subscribe(t *taskCopy) error {
 	sub := t.layout.Plan.Subtopologies[t.id.Subtopology]
 	var err error
 	if t.stores, err = openStores(s.c, t.layout, t.id, make([]*store.Store, len(sub.Stores))); err != nil {
 		return err
 	}
 	t.slots = make([]copySlot, len(sub.Stores))
-	var ps []kafka.Partition
 	for i := range sub.Stores {
-		if p := t.layout.Changelog(t.id, i); p.Topic != "" {
-			t.slots[i] = copySlot{changelog: p, end: -1}
-			ps = append(ps, p)
-		}
-	}
-	starts, err := s.c.Client.ListOffsets(s.life, ps, broker.Earliest, false)
-	if err != nil {
-		return err
+		t.slots[i] = copySlot{changelog: t.layout.Changelog(t.id, i), end: -1}
 	}
 	for i, st := range sub.Stores {
 		c := &t.slots[i]
@@ -79,10 +121,10 @@ func (s *copies) open(t *taskCopy) error {
 		}
 		if st.Source >= 0 {
 			c.convert, c.limit = st.Convert(), -1
-		} else if err := unfit(st, c.changelog, t.stores[i].Offset(), starts[c.changelog], math.MaxInt64); err != nil {
+		} else if err := unfit(st, c.changelog, t.stores[i].Offset(), t.starts[c.changelog], math.MaxInt64); err != nil {
 			return err
 		}
-		c.position = max(t.stores[i].Offset(), starts[c.changelog])
+		c.position = max(t.stores[i].Offset(), t.starts[c.changelog])
 		c.sub = s.fetcher.Subscribe(c.changelog, c.position, func(b kafka.Batch) { s.deliver(copied{t, i, b}) })
 	}
 	return nil

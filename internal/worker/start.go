@@ -46,10 +46,6 @@ func (w *Worker) start(old *entry) {
 
 // prepareUntilDone tries to prepare a task, again if Kafka does not answer, within bounds.
 func (w *Worker) prepareUntilDone(e *entry) (positions []kafka.Offset, err error) {
-	if e.ctx.Err() != nil || !w.c.Sched.Wait(e.ctx, w.starting, 0) {
-		return nil, e.ctx.Err()
-	}
-	defer func() { w.starting <- struct{}{} }()
 	for try := 1; ; try++ {
 		positions, err = w.prepare(e)
 		if err == nil || e.ctx.Err() != nil || try == maxFailures || errors.Is(err, errNoOffset) {
@@ -78,19 +74,18 @@ func (w *Worker) prepare(e *entry) ([]kafka.Offset, error) {
 	if stores := w.claim(e.ctx, e.id); stores != nil {
 		e.stores = stores
 	}
-	if e.ctx.Err() != nil {
-		return nil, e.ctx.Err()
-	}
 	for {
+		if e.ctx.Err() != nil {
+			return nil, e.ctx.Err()
+		}
 		err := w.restore(e, committed)
 		if err == nil {
-			break
+			return w.positions(e, committed)
 		}
 		if !w.wipe(e, err) {
 			return nil, err
 		}
 	}
-	return w.positions(e, committed)
 }
 
 // dropForeign leaves out offsets that were committed for topics which are gone: others have
@@ -140,59 +135,59 @@ func (w *Worker) wipe(e *entry, cause error) bool {
 	return wiped
 }
 
-// restore opens the stores that are not open and replays their changelogs.
+// restore opens the stores that are not open and replays their changelogs. Few tasks do so at
+// once; questions to Kafka are asked for all of them together.
 func (w *Worker) restore(e *entry, committed map[kafka.Partition]kafka.Offset) error {
-	sub := e.layout.Plan.Subtopologies[e.id.Subtopology]
-	var own []kafka.Partition
+	if len(e.stores) == 0 {
+		return nil
+	}
+	starts, ends, err := w.bounds(e)
+	if err != nil {
+		return err
+	}
+	if !w.c.Sched.Wait(e.ctx, w.starting, 0) {
+		return e.ctx.Err()
+	}
+	defer func() { w.starting <- struct{}{} }()
 	if _, err := openStores(w.c, e.layout, e.id, e.stores); err != nil {
 		return err
 	}
-	for i, st := range sub.Stores {
-		if !st.NoChangelog && st.Source < 0 {
-			own = append(own, e.layout.Changelog(e.id, i))
-		}
-	}
-	// The end is that of the log, whatever is committed: a transaction's markers may still
-	// be on their way when its commit was acknowledged.
-	ends, err := w.c.Client.ListOffsets(e.ctx, own, broker.Latest, false)
-	if err != nil {
-		return err
-	}
-	starts, err := w.c.Client.ListOffsets(e.ctx, own, broker.Earliest, false)
-	if err != nil {
-		return err
-	}
 	var all []changelog.Restore
-	for i, st := range sub.Stores {
+	for i, st := range e.layout.Plan.Subtopologies[e.id.Subtopology].Stores {
 		p := e.layout.Changelog(e.id, i)
 		if p.Topic == "" {
 			continue
 		}
-		r := changelog.Restore{Store: e.stores[i], Partition: p, From: max(e.stores[i].Offset(), 0), To: ends[p]}
+		r := changelog.Restore{Store: e.stores[i], Partition: p, From: max(e.stores[i].Offset(), starts[p]), To: ends[p]}
 		if st.Source >= 0 {
 			// What is not processed yet is no part of the table.
 			r.To, r.Convert = committed[p].At, st.Convert()
-			if r.From < r.To {
-				if r.From, err = w.sourceStart(e.ctx, p, r.From); err != nil {
-					return err
-				}
-			}
-		} else {
-			if err := unfit(st, p, e.stores[i].Offset(), starts[p], r.To); err != nil {
-				return err
-			}
-			r.From = max(r.From, starts[p])
+		} else if err := unfit(st, p, e.stores[i].Offset(), starts[p], r.To); err != nil {
+			return err
 		}
 		all = append(all, r)
 	}
 	return w.replay(e, all)
 }
 
-// sourceStart is where to restore from in a topic that is its own changelog: not before
-// its start.
-func (w *Worker) sourceStart(ctx context.Context, p kafka.Partition, from int64) (int64, error) {
-	starts, err := w.c.Client.ListOffsets(ctx, []kafka.Partition{p}, broker.Earliest, false)
-	return max(from, starts[p]), err
+// bounds are the starts of a task's changelogs and, but for topics of others, their ends.
+//
+// The end is that of the log, whatever is committed: a transaction's markers may still be
+// on their way when its commit was acknowledged.
+func (w *Worker) bounds(e *entry) (starts, ends map[kafka.Partition]int64, err error) {
+	var all, own []kafka.Partition
+	for i, st := range e.layout.Plan.Subtopologies[e.id.Subtopology].Stores {
+		if p := e.layout.Changelog(e.id, i); p.Topic != "" {
+			if all = append(all, p); st.Source < 0 {
+				own = append(own, p)
+			}
+		}
+	}
+	if ends, err = w.c.Client.ListOffsets(e.ctx, own, broker.Latest, false); err != nil {
+		return nil, nil, err
+	}
+	starts, err = w.c.Client.ListOffsets(e.ctx, all, broker.Earliest, false)
+	return starts, ends, err
 }
 
 // replay restores, and says in the log how far it is.

@@ -214,6 +214,7 @@ func TestEveryBadRecordFails(t *testing.T) {
 				await(t, patience, func() bool { return len(distinct(outs())) >= 2 }, "what came before is written")
 				require.Equal(t, []string{"one", "two"}, distinct(outs())[:2])
 				if g == streams.ExactlyOnce {
+					await(t, patience, func() bool { return len(counts()) >= 2 }, "what came before is counted")
 					require.Len(t, outs(), 2)
 					require.Len(t, counts(), 2)
 				}

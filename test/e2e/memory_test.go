@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -146,11 +147,12 @@ func TestStalledOutput(t *testing.T) {
 	stalled := stall{flows: make(chan struct{})}
 	settings.Sarama.Net.Proxy.Enable, settings.Sarama.Net.Proxy.Dialer = true, stalled
 	most := peak()
-	a := run(t, topo, settings)
-	a.awaitReady(patience)
+	a := run(t, topo, settings) // it need not become ready: a worker that waits for a commit begins no more tasks
+	flow := sync.OnceFunc(func() { close(stalled.flows) })
+	t.Cleanup(flow) // else it could not end
 	time.Sleep(8 * time.Second)
 	require.Zero(t, k.processed(name, name+"-in"))
-	close(stalled.flows)
+	flow()
 	await(t, patience, func() bool { return k.processed(name, name+"-in") == tasks*rows }, "all of it is copied")
 	a.stop()
 	used := most()
