@@ -76,7 +76,9 @@ func (k *cluster) wire(bs []*sealed, later bool) {
 			r.Key, r.Value = slices.Clone(r.Key), slices.Clone(r.Value)
 			b.records[i] = r
 		}
-		b.from = k.w.later(20 * time.Second)
+		if b.from = k.w.later(20 * time.Second); b.transaction != nil && k.w.chance(5000) {
+			b.from, b.lurks = k.w.now.Add(20*time.Second), k.w.now
+		}
 		k.late = append(k.late, b)
 	}
 }
@@ -103,7 +105,7 @@ func (c *client) call(what string, do func() error) (err error) {
 	case w.chance(w.rates.unasked):
 		w.tracef("%s: %s: lost", c.p.name, what)
 		return errNoAnswer
-	case w.crash():
+	case w.crash(what):
 		w.tracef("%s: %s: dies before it", c.p.name, what)
 		c.p.die()
 	}
@@ -111,7 +113,7 @@ func (c *client) call(what string, do func() error) (err error) {
 	if w.tracing {
 		w.tracef("%s: %s: %v", c.p.name, what, err)
 	}
-	if w.crash() {
+	if w.crash(what) {
 		w.tracef("%s: %s: dies after it", c.p.name, what)
 		c.p.die()
 	}

@@ -22,6 +22,14 @@ type sealed struct {
 	transaction *transaction
 	target      *target   // to tell
 	from        time.Time // when it may arrive
+	lurks       time.Time // since when it waits for the next transaction of its id, the worst moment; zero: it does not
+}
+
+// pounces reports that a batch that lurks would be part of another transaction now, were its
+// epoch not checked.
+func (b *sealed) pounces() bool {
+	t := b.transaction
+	return !b.lurks.IsZero() && t.begun.After(b.lurks) && slices.Contains(t.joined, b.at)
 }
 
 // producer is what broker.Producer is to its worker.

@@ -64,7 +64,7 @@ func newWorld(seed uint64) *world {
 	w.idle = pick(r, 0, 100*time.Millisecond)
 	w.purge = pick(r, time.Second, time.Hour)
 	w.flushRecords, w.fetchRecords = 1+r.IntN(8), 1+r.IntN(8)
-	w.rates = newRates(r)
+	w.rates, w.aim = newRates(r), newAim(r, w.exactlyOnce)
 	w.faults = 1 + r.IntN(5)
 	w.inputs = w.topology.feed(r, 10+r.IntN(30))
 	for _, name := range append([]string{"out"}, w.topology.sources...) {
@@ -92,6 +92,14 @@ func newRates(r *rand.Rand) (x rates) {
 		}
 	}
 	return x
+}
+
+// newAim is where much depends on what was done before and what was not.
+func newAim(r *rand.Rand, exactlyOnce bool) string {
+	if exactlyOnce {
+		return pick(r, "", "JoinGroup", "OffsetFetch", "ListOffsets", "InitProducerId", "AddPartitionsToTxn", "AddOffsetsToTxn", "TxnOffsetCommit", "EndTxn")
+	}
+	return pick(r, "", "JoinGroup", "OffsetFetch", "OffsetCommit", "OffsetCommit")
 }
 
 const (

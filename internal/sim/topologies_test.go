@@ -80,7 +80,12 @@ var programs = []*program{
 			t := kstream.Aggregate(kstream.WindowedBy(kstream.GroupByKey(kstream.From(b, in)), minute), aggregate.Sum(number), sums)
 			ktable.To(t, topology.Topic[window.Key[string], int64]{Name: "out", Key: sums.Key, Value: serde.Int64})
 		},
-		feed: feedKeys,
+		feed: func(r *rand.Rand, n int) []input {
+			if r.IntN(2) == 0 {
+				return feedKeys(r, n)
+			}
+			return feedWindows(r, n)
+		},
 		check: func(w *world) error {
 			return checkTotals(w, "in", func(in kafka.Record) (string, int64) {
 				start := time.UnixMilli(in.Time).Truncate(time.Minute).UTC()
@@ -141,17 +146,30 @@ func number(s string) int64 {
 	return n
 }
 
-// feedKeys gives small numbers to a few keys, in windows that come and go: seldom, or so
-// often that some are over before their results are committed.
+// feedKeys gives small numbers to a few keys, in windows that come and go.
 func feedKeys(r *rand.Rand, n int) (all []input) {
-	at, rare := time.Duration(0), []int{3, 10, 30}[r.IntN(3)]
+	at := time.Duration(0)
 	for range n {
 		at += time.Duration(r.IntN(40)) * time.Second
-		if r.IntN(rare) == 0 {
-			at += time.Duration(10+r.IntN(30)) * time.Minute
+		if r.IntN(10) == 0 {
+			at += 10 * time.Minute
 		}
 		late := min(at, time.Duration(r.IntN(100))*time.Second)
 		all = append(all, keyed("in", string(rune('a'+r.IntN(5))), strconv.Itoa(1+r.IntN(9)), at-late))
+	}
+	return all
+}
+
+// feedWindows fills windows that are over all at once, often before their last results are
+// committed.
+func feedWindows(r *rand.Rand, n int) (all []input) {
+	at, often := time.Duration(0), 4+r.IntN(8)
+	for range n {
+		at += time.Duration(r.IntN(10)) * time.Second
+		if r.IntN(often) == 0 {
+			at += time.Duration(10+r.IntN(30)) * time.Minute
+		}
+		all = append(all, keyed("in", string(rune('a'+r.IntN(2))), strconv.Itoa(1+r.IntN(9)), at))
 	}
 	return all
 }

@@ -36,8 +36,9 @@ type world struct {
 	flushRecords, fetchRecords  int
 
 	rates     rates
-	storm     bool // faults may happen
-	faults    int  // that are left
+	aim       string // the request at which processes die most; "": any
+	storm     bool   // faults may happen
+	faults    int    // that are left
 	inputs    []input
 	fed       int
 	delivered map[kafka.Partition]map[int64]delivered
@@ -74,7 +75,15 @@ func (w *world) fault(tenThousandths int, what string) bool {
 	return true
 }
 
-func (w *world) crash() bool { return w.fault(w.rates.crash, "killed at a request") }
+// crash says whether a process dies at a request.
+func (w *world) crash(what string) bool {
+	rate := w.rates.crash
+	if w.aim != "" && strings.HasPrefix(what, w.aim) {
+		rate += 500
+	}
+	return w.fault(rate, "killed at a request")
+}
+
 func (w *world) power() bool { return w.storm && w.rng.IntN(2) == 0 }
 
 // later is when something arrives that is on its way: mostly at once.
@@ -263,7 +272,7 @@ func (w *world) options() []choice {
 		}
 	}
 	for i, b := range w.kafka.late {
-		if !w.now.Before(b.from) && !slices.ContainsFunc(w.kafka.late[:i], func(o *sealed) bool { return o.at == b.at && o.producer == b.producer }) {
+		if (b.pounces() || !w.now.Before(b.from)) && !slices.ContainsFunc(w.kafka.late[:i], func(o *sealed) bool { return o.at == b.at && o.producer == b.producer }) {
 			cs = append(cs, choice{batch: b})
 		}
 	}
