@@ -490,7 +490,8 @@ func TestScheduleThatIsRefused(t *testing.T) {
 		requireSays(t, err, "task 0_0: a schedule of node sink", "bad_test.go:", name+"-small", "max.message.bytes")
 		require.Empty(t, a.records)
 		if g == streams.ExactlyOnce {
-			require.Equal(t, values[:len(outs())], distinct(outs()))
+			sent := distinct(outs()) // maybe nothing: the first tick may be before the first commit
+			require.Equal(t, values[:len(sent)], append([]string{}, sent...))
 		}
 	})
 }
