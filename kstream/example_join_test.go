@@ -106,7 +106,7 @@ func ExampleJoinGlobal() {
 	d := run(b)
 	send(d, countries, "CHF", "Switzerland")
 	send(d, orders, "7", "CHF 40")
-	send(d, orders, "8", "XXX 40")
+	send(d, orders, "8", "QQQ 40")
 	show(d, notes)
 	// Output: 7 CHF 40 from Switzerland
 }
@@ -124,11 +124,11 @@ func ExampleLeftJoinGlobal() {
 	d := run(b)
 	send(d, countries, "CHF", "Switzerland")
 	send(d, orders, "7", "CHF 40")
-	send(d, orders, "8", "XXX 40")
+	send(d, orders, "8", "QQQ 40")
 	show(d, notes)
 	// Output:
 	// 7 CHF 40 from Switzerland
-	// 8 XXX 40 from nowhere
+	// 8 QQQ 40 from nowhere
 }
 
 // Payments of a clock that is slow come in their places, if they are not later than ten

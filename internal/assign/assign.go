@@ -22,8 +22,9 @@ const CaughtUp = 10_000
 // Unknown is how far a copy is behind that lies on a disk and was not opened yet.
 const Unknown = -1
 
-// warmups is how many copies one member makes at once of tasks that it is to run.
-const warmups = 4
+// warmups is how many copies a member makes at once of tasks that it is to run: an eighth of
+// what it is to run in all, so that there are few rounds however many they are.
+func (p *planner) warmups(i int) int { return max(4, p.quota[i]/8) }
 
 // Member is an instance that takes part.
 type Member struct {
@@ -79,13 +80,14 @@ type planner struct {
 
 	quota []int
 	count []int
+	cold  []int         // of each member: copies that it makes
 	parts []map[int]int // of each member: tasks by sub-topology
 }
 
 func newPlanner(members []Member, tasks []Task) *planner {
 	p := &planner{
 		members: slices.Clone(members), tasks: slices.Clone(tasks), given: make([]Given, len(members)),
-		owner: map[plan.TaskID]int{}, target: map[plan.TaskID]int{}, runs: map[plan.TaskID]int{}, count: make([]int, len(members)),
+		owner: map[plan.TaskID]int{}, target: map[plan.TaskID]int{}, runs: map[plan.TaskID]int{}, count: make([]int, len(members)), cold: make([]int, len(members)),
 	}
 	slices.SortFunc(p.members, func(a, b Member) int { return cmp.Compare(a.ID, b.ID) })
 	slices.SortFunc(p.tasks, func(a, b Task) int { return a.Compare(b.TaskID) })
@@ -121,7 +123,8 @@ func (p *planner) run(t Task) {
 	case owned && owner == to:
 	case t.Stateful && !p.caughtUp(to, t.TaskID) && p.keeper(t.TaskID) >= 0:
 		p.waiting++
-		if len(g.Warmups) < warmups {
+		if p.cold[to] < p.warmups(to) {
+			p.cold[to]++
 			g.Warmups = append(g.Warmups, t.TaskID)
 		}
 		to = p.keeper(t.TaskID)

@@ -200,6 +200,39 @@ func TestPlanMakesACopyBeforeATaskMoves(t *testing.T) {
 	require.Zero(t, waiting)
 }
 
+// However many tasks move to a newcomer, few rounds are enough, and none of them makes
+// copies of all at once.
+func TestPlanMovesManyTasksInFewRounds(t *testing.T) {
+	tasks := stateful(tasksOf(1000))
+	ms := members(2)
+	ms[0].Owned, ms[0].Generation = ids(tasks), 1
+	for round := 1; ; round++ {
+		given, waiting := Plan(ms, tasks, 0)
+		ms[1].Owned, ms[1].Generation = given["m1"].Tasks, int32(round)
+		ms[0].Owned, ms[0].Generation = given["m0"].Tasks, int32(round)
+		cold := 0
+		copies := map[plan.TaskID]int64{}
+		for _, id := range given["m1"].Warmups {
+			if _, had := ms[1].Copies[id]; !had {
+				cold++
+			}
+			copies[id] = 0
+		}
+		ms[1].Copies = copies
+		require.LessOrEqual(t, cold, 500/8)
+		if waiting == 0 {
+			require.Len(t, ms[1].Owned, 500)
+			break
+		}
+		require.Less(t, round, 20)
+	}
+	few := stateful(tasksOf(8))
+	ms = members(2)
+	ms[0].Owned, ms[0].Generation = ids(few), 1
+	given, _ := Plan(ms, few, 0)
+	require.Len(t, given["m1"].Warmups, 4)
+}
+
 // A task that is still restored can be restored elsewhere as well.
 func TestPlanMovesWhatDoesNotRunYet(t *testing.T) {
 	tasks := stateful(tasksOf(2))

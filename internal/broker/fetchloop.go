@@ -209,7 +209,7 @@ func (l *fetchLoop) take(wanted []asked, res *sarama.FetchResponse) {
 		switch {
 		case block == nil:
 			if res.ThrottleTime == 0 { // else nothing is said of it; sarama waits before the next request
-				l.unchanged(a, &of)
+				l.unchanged(a)
 			}
 		case block.Err == sarama.ErrNoError:
 			l.deliver(a, &of, block)
@@ -244,13 +244,13 @@ func (l *fetchLoop) deliver(a asked, of *answer, block *sarama.FetchResponseBloc
 
 // unchanged tells a reader that is at the end so, if it does not know yet: the answer left
 // its partition out, since nothing of it has changed.
-func (l *fetchLoop) unchanged(a asked, of *answer) {
+func (l *fetchLoop) unchanged(a asked) {
 	if end, ok := l.session.ends[a.s.partition]; ok && a.position >= end {
-		l.hand(a, of, kafka.Batch{Next: a.position, End: end})
+		l.hand(a, nil, kafka.Batch{Next: a.position, End: end})
 	}
 }
 
-// hand delivers a batch if it is news.
+// hand delivers a batch if it is news. One without bytes need not be of an answer.
 func (l *fetchLoop) hand(a asked, of *answer, b kafka.Batch) {
 	f := l.f
 	b.Epoch = a.epoch
