@@ -70,6 +70,7 @@ func (c *cluster) config(b *broker, protocols []string) map[string]string {
 		"log.dirs":                       filepath.Join(b.dir, "data"),
 
 		"auto.create.topics.enable":                "false",
+		"log.retention.ms":                         "-1", // tests write records of long ago
 		"group.initial.rebalance.delay.ms":         "0",
 		"default.replication.factor":               replicas,
 		"min.insync.replicas":                      inSync,

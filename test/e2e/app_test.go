@@ -5,6 +5,8 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -31,9 +33,13 @@ type app struct {
 	err    error
 }
 
-// config is what applications of the tests have in common.
+// config is what applications of the tests have in common. What they log shows when a test
+// fails.
 func config(t *testing.T, k *kafka, name string) streams.Config {
-	return streams.Config{ApplicationID: name, Brokers: k.addrs, StateDir: t.TempDir(), Workers: 2, SessionTimeout: 6 * time.Second}
+	return streams.Config{
+		ApplicationID: name, Brokers: k.addrs, StateDir: t.TempDir(), Workers: 2, SessionTimeout: 6 * time.Second,
+		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
 }
 
 // run starts an application. It is stopped when the test ends.
@@ -82,6 +88,8 @@ func (a *app) wait(limit time.Duration) error {
 	select {
 	case <-a.ended:
 	case <-time.After(limit):
+		stacks := make([]byte, 1<<20)
+		a.t.Logf("%s", stacks[:runtime.Stack(stacks, true)])
 		require.FailNow(a.t, "Run has not returned", "within %v", limit)
 	}
 	return a.err
