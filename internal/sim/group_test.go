@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,8 @@ type group struct {
 	named      int       // members so far
 	committed  map[kafka.Partition]kafka.Offset
 	pending    map[int64]map[kafka.Partition]kafka.Offset // in transactions, by producer id
+
+	sloppyInstances bool // a mistake that is planted: an instance id is taken over under the same member id
 }
 
 // member is one, as the coordinator sees it.
@@ -58,17 +61,68 @@ func (g *group) find(id string) *member {
 	return nil
 }
 
-// join takes a member in, and begins a rebalance.
-func (g *group) join(p *process, id string, c broker.GroupConfig, data []byte, owned []kafka.Partition) *member {
-	m := g.find(id)
-	if m == nil {
-		g.named++
-		m = &member{GroupMember: broker.GroupMember{ID: fmt.Sprintf("member-%d", g.named)}}
-		g.members = append(g.members, m)
+// static finds the member of an instance id.
+func (g *group) static(instance string) *member {
+	for _, m := range g.members {
+		if instance != "" && m.InstanceID == instance {
+			return m
+		}
 	}
-	m.process, m.UserData, m.Owned, m.session, m.heard, m.joining = p, data, owned, c.Session, g.w.now, true
+	return nil
+}
+
+// known finds a member. Another one that has its instance id by now has fenced it.
+func (g *group) known(id, instance string) (*member, error) {
+	if m := g.static(instance); m != nil && m.ID != id {
+		return nil, sarama.ErrFencedInstancedId
+	}
+	if m := g.find(id); m != nil {
+		return m, nil
+	}
+	return nil, sarama.ErrUnknownMemberId
+}
+
+// join takes a member in, and begins a rebalance; but not if it comes back under its
+// instance id while nothing else changes: then it has what it had.
+func (g *group) join(p *process, id string, c broker.GroupConfig, data []byte, owned []kafka.Partition) (m *member, err error) {
+	back := false
+	switch {
+	case id != "":
+		if m, err = g.known(id, c.InstanceID); err != nil {
+			return nil, err
+		}
+	case g.static(c.InstanceID) != nil:
+		m = g.replace(g.static(c.InstanceID))
+		back = g.state == stable
+	default:
+		m = g.add(c.InstanceID)
+	}
+	m.process, m.UserData, m.Owned, m.session, m.heard, m.joining = p, data, owned, c.Session, g.w.now, !back
+	if back {
+		g.w.counts["came back under its instance id"]++
+		return m, nil
+	}
 	g.rebalance(c.Rebalance)
 	g.gather()
+	return m, nil
+}
+
+func (g *group) add(instance string) *member {
+	g.named++
+	m := &member{GroupMember: broker.GroupMember{ID: fmt.Sprintf("member-%d", g.named), InstanceID: instance}}
+	g.members = append(g.members, m)
+	return m
+}
+
+// replace gives the place of a static member to another process.
+func (g *group) replace(old *member) *member {
+	g.named++
+	m := &member{GroupMember: old.GroupMember, assignment: old.assignment}
+	if m.ID = fmt.Sprintf("member-%d", g.named); g.sloppyInstances {
+		m.ID = old.ID
+	}
+	g.w.tracef("group: %s is %s now", old.ID, m.ID)
+	g.members[slices.Index(g.members, old)] = m
 	return m
 }
 
@@ -143,12 +197,12 @@ func (g *group) expire() {
 // check says whether a member may commit offsets. Who claims to be none may, in a
 // transaction: the broker leaves it to the transaction's epoch then.
 func (g *group) check(m broker.Member, transaction bool) error {
-	known := g.find(m.ID)
+	known, err := g.known(m.ID, m.InstanceID)
 	switch {
 	case transaction && m.ID == "" && m.Generation < 0:
 		return nil
-	case known == nil:
-		return sarama.ErrUnknownMemberId
+	case err != nil:
+		return err
 	case m.Generation != g.generation:
 		return fmt.Errorf("%w: %w", broker.ErrStaleGeneration, sarama.ErrIllegalGeneration)
 	case g.state == completing && !transaction:
@@ -186,9 +240,10 @@ func (m *membership) Hurry() {}
 
 var errJoinAgain = errors.New("join again")
 
-// Run is a member until ctx ends.
+// Run is a member until ctx ends, or another process has its instance id.
 func (m *membership) Run(ctx context.Context) error {
-	p, g := m.client.p, m.client.k.group
+	p := m.client.p
+	m.leave(m.c.Former)
 	due := true
 	for ctx.Err() == nil {
 		if m.generation >= 0 && p.w.now.Sub(m.answered) > m.c.Session*11/10 {
@@ -203,14 +258,23 @@ func (m *membership) Run(ctx context.Context) error {
 		} else {
 			due, err = m.follow(ctx)
 		}
+		if errors.Is(err, sarama.ErrFencedInstancedId) {
+			m.lose(err)
+			return err
+		}
 		if err != nil && !errors.Is(err, errJoinAgain) && ctx.Err() == nil {
 			p.Wait(ctx, nil, 300*time.Millisecond)
 		}
 	}
-	if m.id != "" {
-		_ = m.client.call("LeaveGroup", func() error { g.remove(m.id); return nil })
-	}
+	m.leave(m.id)
 	return nil
+}
+
+// leave ends a dynamic membership. A static one lasts for its session.
+func (m *membership) leave(id string) {
+	if id != "" && m.c.InstanceID == "" {
+		_ = m.client.call("LeaveGroup", func() error { m.client.k.group.remove(id); return nil })
+	}
 }
 
 func (m *membership) lose(err error) {
@@ -225,12 +289,9 @@ func (m *membership) join(ctx context.Context) error {
 	p, g := m.client.p, m.client.k.group
 	data, owned := m.c.Joining()
 	var self *member
-	if err := m.client.call("JoinGroup", func() error {
-		if m.id != "" && g.find(m.id) == nil {
-			return sarama.ErrUnknownMemberId
-		}
-		self = g.join(p, m.id, m.c, data, owned)
-		return nil
+	if err := m.client.call("JoinGroup", func() (err error) {
+		self, err = g.join(p, m.id, m.c, data, owned)
+		return err
 	}); err != nil {
 		return m.refused(err)
 	}
@@ -244,16 +305,22 @@ func (m *membership) join(ctx context.Context) error {
 	}
 	m.answered = p.w.now
 	if g.find(m.id) != self {
-		return m.refused(sarama.ErrUnknownMemberId)
+		return m.refused(m.gone())
 	}
 	m.c.Joined()
 	return m.sync(ctx, self, g.generation)
 }
 
+// gone is why this is no member any more.
+func (m *membership) gone() error {
+	_, err := m.client.k.group.known(m.id, m.c.InstanceID)
+	return cmp.Or(err, error(sarama.ErrUnknownMemberId))
+}
+
 func (m *membership) sync(ctx context.Context, self *member, generation int32) error {
 	p, g := m.client.p, m.client.k.group
 	var plan map[string]broker.Assignment
-	if g.members[0] == self {
+	if g.state == completing && g.members[0] == self {
 		var members []broker.GroupMember
 		for _, o := range g.members {
 			members = append(members, o.GroupMember)
@@ -264,8 +331,8 @@ func (m *membership) sync(ctx context.Context, self *member, generation int32) e
 		}
 	}
 	if err := m.client.call("SyncGroup", func() error {
-		if g.find(m.id) == nil {
-			return sarama.ErrUnknownMemberId
+		if _, err := g.known(m.id, m.c.InstanceID); err != nil {
+			return err
 		}
 		if plan != nil {
 			g.assign(generation, plan)
@@ -284,14 +351,14 @@ func (m *membership) sync(ctx context.Context, self *member, generation int32) e
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case g.find(m.id) != self:
-		return m.refused(sarama.ErrUnknownMemberId)
+		return m.refused(m.gone())
 	case g.generation != generation || self.assignment == nil:
 		m.generation = generation
 		return errJoinAgain
 	}
 	m.answered, m.generation, self.Generation = p.w.now, generation, generation
 	p.w.tracef("%s: %s of generation %d", p.name, m.id, generation)
-	m.c.Assigned(broker.Member{Group: m.c.Group, ID: m.id, Generation: generation}, *self.assignment)
+	m.c.Assigned(broker.Member{Group: m.c.Group, ID: m.id, InstanceID: m.c.InstanceID, Generation: generation}, *self.assignment)
 	return nil
 }
 
@@ -315,10 +382,10 @@ func (m *membership) follow(ctx context.Context) (due bool, err error) {
 		return false, nil
 	}
 	err = m.client.call("Heartbeat", func() error {
-		self := g.find(m.id)
+		self, err := g.known(m.id, m.c.InstanceID)
 		switch {
-		case self == nil:
-			return sarama.ErrUnknownMemberId
+		case err != nil:
+			return err
 		case m.generation != g.generation:
 			return sarama.ErrIllegalGeneration
 		}

@@ -121,6 +121,7 @@ func TestMutantsOfTheClient(t *testing.T) {
 		{"a transactional id is taken over without a new epoch", func(k *cluster) { k.sloppyEpochs = true }},
 		{"offsets are read though a transaction is about to end", func(k *cluster) { k.unstableOffsets = true }},
 		{"offsets are committed beside the transaction and not in it", func(k *cluster) { k.offsetsApart = true }},
+		{"an instance id is taken over under the same member id", func(k *cluster) { k.group.sloppyInstances = true }},
 	} {
 		t.Run(m.name, func(t *testing.T) {
 			_, bad := runSeeds(1, enough, func(w *world) { m.plant(w.kafka) })

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/seed-df18afd4/streams/internal/kafka"
+	"github.com/seed-df18afd4/streams/internal/plan"
 	"github.com/seed-df18afd4/streams/internal/store"
 	"github.com/seed-df18afd4/streams/internal/task"
 	"github.com/seed-df18afd4/streams/internal/worker"
@@ -16,10 +17,13 @@ import (
 type machine struct {
 	w       *world
 	name    string
+	static  string // the instance id; "": none
+	former  string // as what the group knew the last process, which died
 	disk    *disk
 	process *process // nil: none runs
 	start   time.Time
 	off     bool // to stay without a process
+	retired bool // for good: another machine has its instance id
 }
 
 // process is one life of an instance. It is the sched.Sched of its instance.
@@ -33,6 +37,7 @@ type process struct {
 	stop    context.CancelFunc
 	asked   bool   // to stop
 	member  string // as the group knows it
+	copies  map[plan.TaskID]string
 	paused  time.Time
 	dead    bool
 	exited  bool
@@ -78,8 +83,25 @@ func (p *process) run(ctx context.Context) error {
 		Restores: 2, Resources: p.res, Client: p.client, Sched: p, Log: p.log(),
 		OnBad: func(*task.Error) task.Verdict { return task.Fail }, Ready: func() {},
 		Standbys: w.standbys, MaxStall: time.Hour, Paused: func() bool { return false },
-		OnState: func(worker.State) {}, OnRebalance: func(worker.Rebalance) {}, OnMember: func(string) {},
+		OnState: func(worker.State) {}, OnRebalance: p.rebalanced, InstanceID: p.machine.static,
+		Former: p.machine.former, OnMember: func(id string) { p.machine.former = id },
 	}, layout).Run(ctx)
+}
+
+// rebalanced counts the copies that come to be run.
+func (p *process) rebalanced(r worker.Rebalance) {
+	for _, id := range r.Tasks {
+		if role := p.copies[id]; role != "" {
+			p.w.counts[role+" promoted"]++
+		}
+	}
+	p.copies = map[plan.TaskID]string{}
+	for _, id := range r.Standbys {
+		p.copies[id] = "standby"
+	}
+	for _, id := range r.Warmups {
+		p.copies[id] = "warm-up"
+	}
 }
 
 func (p *process) log() *slog.Logger {

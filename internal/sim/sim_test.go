@@ -66,12 +66,17 @@ func newWorld(seed uint64) *world {
 	w.flushRecords, w.fetchRecords = 1+r.IntN(8), 1+r.IntN(8)
 	w.rates, w.aim = newRates(r), newAim(r, w.exactlyOnce)
 	w.faults = 1 + r.IntN(5)
-	w.inputs = w.topology.feed(r, 10+r.IntN(30))
+	w.inputs = w.number(w.topology.feed(r, 10+r.IntN(30)))
+	w.second = len(w.inputs)
 	for _, name := range append([]string{"out"}, w.topology.sources...) {
 		w.kafka.create(broker.TopicSpec{Name: name, Partitions: partitions})
 	}
-	for i := range 2 + r.IntN(2) {
-		w.machines = append(w.machines, &machine{w: w, name: string(rune('A' + i)), disk: newDisk(), start: w.now.Add(time.Duration(r.IntN(3000)) * time.Millisecond)})
+	static := r.IntN(3) == 0
+	for range 2 + r.IntN(2) {
+		m := w.addMachine(w.now.Add(time.Duration(r.IntN(3000)) * time.Millisecond))
+		if static {
+			m.static = "instance " + m.name
+		}
 	}
 	return w
 }
@@ -85,7 +90,7 @@ func newRates(r *rand.Rand) (x rates) {
 		most int
 	}{
 		{&x.unasked, 100}, {&x.unanswered, 100}, {&x.slow, 300}, {&x.crash, 300},
-		{&x.kill, 100}, {&x.write, 100}, {&x.pause, 50}, {&x.kick, 50}, {&x.stop, 50}, {&x.damage, 200}, {&x.wipe, 200}, {&x.full, 50}, {&x.flush, 300}, {&x.compact, 100}, {&x.jump, 50},
+		{&x.kill, 100}, {&x.write, 100}, {&x.pause, 50}, {&x.kick, 50}, {&x.stop, 50}, {&x.damage, 200}, {&x.wipe, 200}, {&x.full, 50}, {&x.flush, 300}, {&x.compact, 100}, {&x.jump, 50}, {&x.replace, 100},
 	} {
 		if r.IntN(2) == 0 {
 			*rate.of = r.IntN(rate.most + 1)
@@ -129,7 +134,7 @@ func (w *world) play() (err error) {
 	if w.rng.IntN(3) == 0 { // what is on the disks shows in what comes next
 		w.inputs = append(w.inputs, w.more()...)
 		for _, m := range w.machines {
-			m.off = false
+			m.off = m.retired
 		}
 		w.until("everything is processed", w.processed)
 		w.shutdown()
@@ -149,16 +154,30 @@ func stack() string {
 func (w *world) more() []input {
 	all := w.topology.feed(rand.New(rand.NewPCG(w.seed, 2)), len(w.inputs)/2)
 	last := w.inputs[len(w.inputs)-1].Time - begin.UnixMilli()
-	counts := map[string]map[string]int64{"left": w.lasts("left"), "right": w.lasts("right")}
 	for i := range all {
 		all[i].Time += last
-		if n := counts[all[i].at.Topic]; n != nil {
-			n[string(all[i].Key)]++
-			all[i].Value = fmt.Append(nil, n[string(all[i].Key)])
+	}
+	return w.number(all)
+}
+
+// number counts the records of each key on each side of a join: their values are numbers,
+// or some are deletes.
+func (w *world) number(all []input) []input {
+	counts := map[string]map[string]int64{"left": w.lasts("left"), "right": w.lasts("right")}
+	for i := range all {
+		in := &all[i]
+		if n := counts[in.at.Topic]; n != nil {
+			n[string(in.Key)]++
+			if in.Value = fmt.Append(nil, n[string(in.Key)]); w.topology.deletes && isDelete(n[string(in.Key)]) {
+				in.Value = nil
+			}
 		}
 	}
 	return all
 }
+
+// isDelete says which records of a key are deletes, where some are.
+func isDelete(n int64) bool { return n%6 == 5 }
 
 // calm ends the faults.
 func (w *world) calm() {
@@ -182,7 +201,12 @@ func (w *world) until(what string, done func() bool) {
 
 // processed says whether all inputs are, and nothing is under way.
 func (w *world) processed() bool {
-	if w.fed < len(w.inputs) || len(w.kafka.late) > 0 || w.steps%8 != 0 {
+	return w.fed == len(w.inputs) && w.settled()
+}
+
+// settled says whether what was fed is processed, and nothing is under way.
+func (w *world) settled() bool {
+	if len(w.kafka.late) > 0 || w.steps%8 != 0 {
 		return false
 	}
 	for _, t := range w.kafka.transactions {
@@ -281,7 +305,7 @@ func report(t *testing.T, bad *world) {
 }
 
 func (w *world) String() string {
-	return fmt.Sprintf("%s, exactly once %v, %d machines of %d workers, cache %d; %s", w.topology.name, w.exactlyOnce, len(w.machines), w.workers, w.cache, happened(w.counts))
+	return fmt.Sprintf("%s, exactly once %v, %d machines of %d workers, static %v, standbys %d, cache %d; %s", w.topology.name, w.exactlyOnce, len(w.machines), w.workers, w.machines[0].static != "", w.standbys, w.cache, happened(w.counts))
 }
 
 func happened(counts map[string]int) string {

@@ -30,12 +30,14 @@ type program struct {
 	build   func(*topology.Builder)
 	feed    func(r *rand.Rand, n int) []input
 	check   func(*world) error
+	deletes bool // some records of the sides are deletes
 }
 
 // input is a record of a source topic.
 type input struct {
 	at kafka.Partition
 	kafka.Record
+	after bool // it comes when all before it is processed
 }
 
 // partitions is how many every topic has.
@@ -46,8 +48,8 @@ var begin = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 func keyed(topic, key, value string, after time.Duration) input {
 	return input{
-		kafka.Partition{Topic: topic, Index: graph.Partition([]byte(key), partitions)},
-		kafka.Record{Key: []byte(key), Value: []byte(value), Time: begin.Add(after).UnixMilli()},
+		at:     kafka.Partition{Topic: topic, Index: graph.Partition([]byte(key), partitions)},
+		Record: kafka.Record{Key: []byte(key), Value: []byte(value), Time: begin.Add(after).UnixMilli()},
 	}
 }
 
@@ -139,6 +141,7 @@ var programs = []*program{
 		feed:  feedSides,
 		check: checkStream,
 	},
+	joinOfStreams, outerJoinOfStreams, foreignKeyJoin, globalJoin,
 }
 
 func number(s string) int64 {
@@ -174,13 +177,10 @@ func feedWindows(r *rand.Rand, n int) (all []input) {
 	return all
 }
 
-// feedSides numbers the records of each key on each side.
+// feedSides gives records to a few keys on each side, which are numbered then.
 func feedSides(r *rand.Rand, n int) (all []input) {
-	last := map[string]int{}
 	for i := range n {
-		topic, key := []string{"left", "right"}[r.IntN(2)], string(rune('a'+r.IntN(4)))
-		last[topic+key]++
-		all = append(all, keyed(topic, key, strconv.Itoa(last[topic+key]), time.Duration(i)*time.Second))
+		all = append(all, keyed(pick(r, "left", "right"), string(rune('a'+r.IntN(4))), "", time.Duration(i)*time.Second))
 	}
 	return all
 }

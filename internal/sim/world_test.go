@@ -40,6 +40,7 @@ type world struct {
 	storm     bool   // faults may happen
 	faults    int    // that are left
 	inputs    []input
+	second    int // of the inputs: the first that came after all instances had stopped once
 	fed       int
 	delivered map[kafka.Partition]map[int64]delivered
 	err       error
@@ -59,6 +60,7 @@ type rates struct {
 	kill, write, pause, kick  int // of a step
 	stop, damage, wipe, full  int
 	flush, compact, jump      int
+	replace                   int
 }
 
 func (w *world) chance(tenThousandths int) bool {
@@ -287,7 +289,7 @@ func (w *world) options() []choice {
 			cs = append(cs, choice{marker: t, i: len(t.unsaid)})
 		}
 	}
-	if w.fed < len(w.inputs) {
+	if w.fed < len(w.inputs) && (!w.inputs[w.fed].after || w.settled()) {
 		cs = append(cs, choice{feed: true})
 	}
 	w.choices = cs
@@ -334,7 +336,7 @@ func (w *world) feed() {
 	p := w.kafka.partitions[in.at]
 	const others = -7 // the producer id of whoever writes the inputs
 	if w.exactlyOnce && w.rng.IntN(8) == 0 {
-		p.append([]kafka.Record{{Key: []byte("aborted"), Value: []byte("never to be seen")}}, others, true)
+		p.append([]kafka.Record{{Key: in.Key, Value: []byte("never to be seen"), Time: in.Time}}, others, true)
 		p.mark(others, 0, false)
 	}
 	transaction := w.rng.IntN(8) == 0
@@ -418,6 +420,8 @@ func (w *world) breaks() bool {
 		w.tracef("%s: asked to stop", m.name)
 		p.asked = true
 		p.stop()
+	case p != nil && w.exactlyOnce && m.static != "" && !m.retired && w.fault(r.replace, "replaced under its instance id"):
+		w.replace(m)
 	case p == nil && w.fault(r.damage, "disk damaged"), p != nil && w.fault(r.damage/4, "disk damaged while in use"):
 		w.tracef("%s: disk: %s", m.name, m.disk.damage(w.rng))
 	case p == nil && w.fault(r.wipe, "disk wiped"):
@@ -436,6 +440,24 @@ func (w *world) breaks() bool {
 		return false
 	}
 	return true
+}
+
+// replace starts an instance elsewhere under the instance id of one that runs, which may
+// stand still meanwhile, and go on then as if nothing had happened.
+func (w *world) replace(m *machine) {
+	m.off, m.retired = true, true
+	if w.rng.IntN(2) == 0 {
+		m.process.paused = w.now.Add(time.Duration(w.rng.IntN(30_000)) * time.Millisecond)
+	}
+	n := w.addMachine(w.now.Add(time.Duration(w.rng.IntN(5000)) * time.Millisecond))
+	n.static = m.static
+	w.tracef("%s: %s is to be started under its instance id", m.name, n.name)
+}
+
+func (w *world) addMachine(start time.Time) *machine {
+	m := &machine{w: w, name: string(rune('A' + len(w.machines))), disk: newDisk(), start: start}
+	w.machines = append(w.machines, m)
+	return m
 }
 
 func (w *world) compact() {
