@@ -86,6 +86,11 @@ func (n *Instance) assignedTasks(m broker.Member, a broker.Assignment) {
 	if m.ID != n.member.ID && m.InstanceID == "" {
 		n.c.OnMember(m.ID)
 	}
+	if d.Waiting && !n.assigned && m.InstanceID != "" {
+		// What it was to let go in the round that is under way it does not have any more, as
+		// nobody knows: a static member that comes back gets what was planned before.
+		n.group.Rejoin("came back while tasks were moving")
+	}
 	n.member, n.assigned = m, true
 	n.endTransactions(d.Processes)
 	n.c.Resources.Expect(n.databases(slices.Concat(d.Tasks, d.Standbys, d.Warmups)))
