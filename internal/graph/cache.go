@@ -15,7 +15,8 @@ type Sender[K, V any] func(k K, c Change[V], had bool, m *plan.Meta) error
 // SenderOf is how the changes of a table that the step keeps are sent on: at once, or, if
 // the task caches and the store does not refuse it, the last one of each row when the task
 // flushes, which it does before it commits. A row that was not there and is not there then
-// sends nothing.
+// sends nothing, unless others look rows up in the table: they may have seen it meanwhile,
+// and sent what must be taken back.
 //
 // What is held lies in memory alone: a crash loses it together with what made it.
 func SenderOf[K, V any](w *Wiring, s *Step, key serde.Serde[K], next Handler[K, Change[V]]) Sender[K, V] {
@@ -24,7 +25,7 @@ func SenderOf[K, V any](w *Wiring, s *Step, key serde.Serde[K], next Handler[K, 
 	}
 	c := &cache[K, V]{
 		total: w.Cache, node: w.nodes[s], context: w.Context, key: key, next: next,
-		null: typed.Nil[K](), index: map[string]int{},
+		null: typed.Nil[K](), index: map[string]int{}, seen: s.table.needed,
 	}
 	w.Cache.Add(c)
 	return c.hold
@@ -44,6 +45,7 @@ type cache[K, V any] struct {
 	key     serde.Serde[K]
 	next    Handler[K, Change[V]]
 	null    func(K) bool
+	seen    bool // others look the table's rows up, and do not wait for a flush
 
 	index   map[string]int // by encoded key
 	held    []heldChange[K, V]
@@ -111,7 +113,7 @@ func (c *cache[K, V]) Flush() error {
 	for i := range held {
 		h := &held[i]
 		c.total.Used -= len(h.name) + rowCost
-		if !h.change.HasNew && !h.had {
+		if !h.change.HasNew && !h.had && !c.seen {
 			continue
 		}
 		c.context.Node = c.node
