@@ -1,7 +1,6 @@
 package ktable_test
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,17 +16,17 @@ import (
 // A row that comes and goes between two commits waits in the record cache, and changes
 // nothing in the end. But who looked it up meanwhile must hear that it is gone.
 func TestRowThatWasSeenInTheCacheIsTakenBack(t *testing.T) {
-	topic := func(name string) topology.Topic[string, []byte] {
-		return topology.Topic[string, []byte]{Name: name, Key: serde.String, Value: serde.Bytes}
+	topic := func(name string) topology.Topic[string, *string] {
+		return topology.Topic[string, *string]{Name: name, Key: serde.String, Value: serde.Nullable(serde.String)}
 	}
 	left, right, out := topic("left"), topic("right"), topic("out")
-	atOnce := state.Store[string, []byte]{Name: "left-rows", Key: serde.String, Value: serde.Bytes, NoCache: true}
-	pair := func(l, r []byte) []byte { return slices.Concat(l, r) }
-	type table = ktable.Table[string, []byte]
+	atOnce := state.Store[string, *string]{Name: "left-rows", Key: serde.String, Value: serde.Nullable(serde.String), NoCache: true}
+	pair := func(l, r *string) *string { return new(*l + *r) }
+	type table = ktable.Table[string, *string]
 	for name, join := range map[string]func(l, r table) table{
 		"join": func(l, r table) table { return ktable.Join(l, r, pair) },
 		"join of a computed table": func(l, r table) table {
-			return ktable.Join(l, ktable.MapValues(r, func(v []byte) []byte { return v }), pair)
+			return ktable.Join(l, ktable.MapValues(r, func(v *string) *string { return v }), pair)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -36,13 +35,13 @@ func TestRowThatWasSeenInTheCacheIsTakenBack(t *testing.T) {
 			topo, err := b.Build()
 			require.NoError(t, err)
 			d := streamstest.Options{CommitEvery: 1000, CacheBytes: 1 << 20}.New(t, topo)
-			streamstest.Send(d, right, topology.Record[string, []byte]{Key: "k", Value: []byte("r")})
-			streamstest.Send(d, left, topology.Record[string, []byte]{Key: "k", Value: []byte("l")})
-			streamstest.Send(d, right, topology.Record[string, []byte]{Key: "k"})
+			streamstest.Send(d, right, topology.Record[string, *string]{Key: "k", Value: new("r")})
+			streamstest.Send(d, left, topology.Record[string, *string]{Key: "k", Value: new("l")})
+			streamstest.Send(d, right, topology.Record[string, *string]{Key: "k"})
 			d.Commit()
 			sent := streamstest.Read(d, out)
 			require.Len(t, sent, 2)
-			require.Equal(t, "lr", string(sent[0].Value))
+			require.Equal(t, "lr", *sent[0].Value)
 			require.Nil(t, sent[1].Value)
 		})
 	}
