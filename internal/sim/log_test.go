@@ -112,9 +112,9 @@ func (p *partition) delete(before int64) {
 }
 
 // compact keeps the last record of each key, of what is decided, but for the tail, which is
-// the segment that is written to. Aborted records go, and then their markers; tombstones go
-// if the broker has kept them long enough.
-func (p *partition) compact(tail int, tombstones bool) {
+// the segment that is written to. Aborted records go, and then their markers. Tombstones
+// stay: a broker keeps them for a day (delete.retention.ms), and no world lasts so long.
+func (p *partition) compact(tail int) {
 	end := p.stable()
 	if n := len(p.entries); n > tail {
 		end = min(end, p.entries[n-tail-1].Offset+1)
@@ -127,7 +127,7 @@ func (p *partition) compact(tail int, tombstones bool) {
 	}
 	used := map[*verdict]bool{}
 	keep := func(e entry) bool {
-		return e.Offset >= end || !e.marker && !e.aborted() && last[string(e.Key)] == e.Offset && !(tombstones && e.Value == nil)
+		return e.Offset >= end || !e.marker && !e.aborted() && last[string(e.Key)] == e.Offset
 	}
 	for _, e := range p.entries {
 		if !e.marker && keep(e) {

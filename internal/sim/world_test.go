@@ -464,7 +464,7 @@ func (w *world) compact() {
 	for _, p := range w.kafka.order {
 		if p.compacted && w.rng.IntN(2) == 0 {
 			n := len(p.entries)
-			p.compact(w.rng.IntN(4), w.rng.IntN(2) == 0)
+			p.compact(w.rng.IntN(4))
 			w.tracef("compacted %v from %d to %d", p.at, n, len(p.entries))
 		}
 	}
