@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/syndtr/goleveldb/leveldb"
 	"github.com/syndtr/goleveldb/leveldb/storage"
 	"github.com/syndtr/goleveldb/leveldb/util"
 )
@@ -343,4 +344,57 @@ func TestTableCutOffWhileOpen(t *testing.T) {
 	require.True(t, n == 60 && err == nil)
 	_, err = marked{r, fd}.ReadAt(make([]byte, 61), 40)
 	require.True(t, isCorrupt(err), err)
+}
+
+// While two tables are merged, one of them is damaged and the one that is written is gone.
+// The store must still be known to be corrupt.
+func TestDamageIsKnownThoughCleaningUpFails(t *testing.T) {
+	dir := t.TempDir()
+	res := NewResources(ResourceLimits{Level0: 1 << 20})
+	d, err := openDatabase(dir, owner{}, 1<<20, res)
+	require.NoError(t, err)
+	noise := rand.New(rand.NewPCG(1, 1))
+	for n := range int64(2) {
+		for i := range 300 {
+			value := make([]byte, 1000)
+			for j := range value {
+				value[j] = byte(noise.Uint32())
+			}
+			require.NoError(t, d.put(fmt.Appendf(nil, "\x01key %03d", i), value, 1))
+		}
+		require.NoError(t, d.commit(position{n, 1}))
+		require.NoError(t, d.flush())
+	}
+	require.NoError(t, d.close())
+	table := tablesOf(t, dir)[0]
+	b, err := os.ReadFile(table)
+	require.NoError(t, err)
+	b[len(b)-len(b)/4] ^= 1
+	require.NoError(t, os.WriteFile(table, b, 0o600))
+
+	old, err := openFiles(machineDisk{}, dir, owner{})
+	require.NoError(t, err)
+	db, err := leveldb.Open(fleeting{old, dir}, res.options(1<<20))
+	require.NoError(t, err)
+	require.Error(t, db.CompactRange(util.Range{}))
+	for err = nil; err == nil; { // it chooses between the write and the error
+		err = db.Put([]byte("key"), nil, nil)
+	}
+	require.True(t, isCorrupt(err), err)
+	_ = db.Close() // it may say the same again
+	require.NoError(t, old.Close())
+}
+
+// fleeting are files of which new tables are gone as soon as they are begun.
+type fleeting struct {
+	storage.Storage
+	dir string
+}
+
+func (f fleeting) Create(fd storage.FileDesc) (storage.Writer, error) {
+	w, err := f.Storage.Create(fd)
+	if err == nil && fd.Type == storage.TypeTable {
+		err = os.Remove(filepath.Join(f.dir, fd.String()))
+	}
+	return w, err
 }

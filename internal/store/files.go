@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"io/fs"
 
 	"github.com/syndtr/goleveldb/leveldb/storage"
 )
@@ -80,6 +81,16 @@ func (f files) Open(fd storage.FileDesc) (storage.Reader, error) {
 		}
 	}
 	return m, nil
+}
+
+// Remove is content with a file that is not there. goleveldb removes the table that it was
+// writing when it meets damage, and of two errors it keeps only the text: a store that is
+// damaged would not be known for it.
+func (f files) Remove(fd storage.FileDesc) error {
+	if err := f.Storage.Remove(fd); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 var errNotOurs = errors.New("the file is damaged, or another one lies in its place")
