@@ -55,7 +55,7 @@ func newWorld(seed uint64) *world {
 	w.kafka = newCluster(w)
 	w.topology = programs[r.IntN(len(programs))]
 	w.plan = plans()[w.topology]
-	w.exactlyOnce = r.IntN(4) > 0
+	w.exactlyOnce = r.IntN(3) > 0
 	w.workers = 1 + r.IntN(2)
 	w.standbys = r.IntN(2)
 	w.cache = r.IntN(2) * (50 + r.IntN(1000))
