@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // Shape is what a topology looks like, a line for each thing. It travels compressed, since
@@ -17,13 +18,21 @@ type Shape []string
 // maxShape bounds what a foreign member can make us unpack.
 const maxShape = 1 << 20
 
+// writers are used again: one has most of a megabyte.
+var writers = sync.Pool{New: func() any {
+	w, err := flate.NewWriter(nil, flate.BestCompression)
+	if err != nil {
+		panic(err) // there is such a level
+	}
+	return w
+}}
+
 // MarshalText compresses.
 func (s Shape) MarshalText() ([]byte, error) {
 	var b bytes.Buffer
-	w, err := flate.NewWriter(&b, flate.BestCompression)
-	if err != nil {
-		return nil, err
-	}
+	w := writers.Get().(*flate.Writer)
+	defer writers.Put(w)
+	w.Reset(&b)
 	if _, err := io.WriteString(w, strings.Join(s, "\n")); err != nil {
 		return nil, err
 	}
