@@ -96,6 +96,9 @@ func newDLQList(t *tool) *cobra.Command {
 		Short: "List the dead letters of a topic",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if limit < 0 {
+				return usage("--limit %d: it cannot be negative", limit)
+			}
 			if err := k.check(); err != nil {
 				return err
 			}
@@ -244,6 +247,9 @@ func newDLQShow(t *tool) *cobra.Command {
 			types := t.lookup(ctx, c, k)
 			return t.chosen(ctx, c, ps, places, func(l resend.Letter, bad error) error {
 				out := types.of(l.Reason.Topic).letter(l, bad, ledger.Sent(l.At, l.Record.Offset))
+				if t.json && len(places) > 1 {
+					return line(t.out, out)
+				}
 				return t.print(out, out.write)
 			})
 		},

@@ -94,6 +94,10 @@ func TestDeadLetters(t *testing.T) {
 		golden(s.t, "dlq-list-resent.txt", s.ok("dlq", "list", "dead"))
 		require.Equal(s.t, 1, strings.Count(s.ok("dlq", "list", "dead", "--waiting"), "\n"), "all were sent again")
 
+		require.Equal(s.t, 2, strings.Count(s.ok("dlq", "show", "dead", "0/1", "1/2", "--json"), "\n"), "one in each line")
+		code, _, messages = s.tool("dlq", "drop", "dead", "0/1", "1/3", "--yes")
+		require.Equal(s.t, exitNo, code)
+		require.Contains(s.t, messages, "there is no letter 1/3: dead/1 ends at 3")
 		require.Equal(s.t, "deleted up to 1/0\n", s.ok("dlq", "drop", "dead", "1/0", "--yes"))
 		require.Equal(s.t, "deleted up to 0/2, 1/2\n", s.ok("dlq", "drop", "dead", "--resent", "--yes"))
 		require.Equal(s.t, "there is nothing to delete\n", s.ok("dlq", "drop", "dead", "--all", "--yes"))

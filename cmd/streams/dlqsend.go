@@ -146,7 +146,7 @@ what was sent again, up to the first letter that was not.`,
 				case resent:
 					return resentBefore(cmd.Context(), c, ps)
 				}
-				return before(ps, places)
+				return before(ps, places, whole)
 			})
 		},
 	}
@@ -168,13 +168,17 @@ func resentBefore(ctx context.Context, c *broker.Client, ps []kafka.Partition) (
 	return found, nil
 }
 
-// before are the offsets behind the letters that are named.
-func before(ps []kafka.Partition, places []place) (map[kafka.Partition]int64, error) {
+// before are the offsets behind the letters that are named. One that is behind the end is a
+// slip, and no wish to delete everything.
+func before(ps []kafka.Partition, places []place, whole inspect.Reading) (map[kafka.Partition]int64, error) {
 	found := map[kafka.Partition]int64{}
 	for _, at := range places {
 		i := slices.IndexFunc(ps, func(p kafka.Partition) bool { return p.Index == at.partition })
 		if i < 0 {
 			return nil, no("there is no letter %s: topic %s has %d partitions", at, ps[0].Topic, len(ps))
+		}
+		if at.offset >= whole.To[ps[i]] {
+			return nil, no("there is no letter %s: %s ends at %d", at, ps[i], whole.To[ps[i]])
 		}
 		found[ps[i]] = max(found[ps[i]], at.offset+1)
 	}

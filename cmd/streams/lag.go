@@ -29,6 +29,9 @@ processed, and how old the first of them is by its own time. A minus stands for 
 			if every <= 0 {
 				return usage("--interval %v: it must be above zero", every)
 			}
+			if maxRecords < -1 || maxAge < 0 {
+				return usage("--max-records and --max-age cannot be negative")
+			}
 			ctx := cmd.Context()
 			c, err := t.dial(ctx)
 			if err != nil {

@@ -5,11 +5,12 @@
 //	streams help
 //
 // It exits with 0 when it did what was asked, with 1 when the answer is no (a difference, a
-// fault, no such row, a question answered with no), with 2 when it was asked in the wrong way,
-// with 3 when it failed, and with 130 when it was interrupted.
+// fault, no such row, an application that runs, a question answered with no), with 2 when it was
+// asked in the wrong way, with 3 when it failed, and with 130 when it was interrupted.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -91,12 +92,13 @@ Every flag of the connection can also stand in the environment, --tls-ca as STRE
 or in a YAML file, as "tls-ca: ca.pem": --config, or config.yaml in the folder "streams" of the
 user's configuration directory. A flag goes before the environment, and that before the file.
 
-Exit codes: 0 done, 1 the answer is no (a difference, a fault, no such row), 2 wrong usage,
-3 failed, 130 interrupted.`,
+Exit codes: 0 done, 1 the answer is no (a difference, a fault, no such row, an application that
+runs), 2 wrong usage, 3 failed, 130 interrupted.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := t.configure(cmd.Flags()); err != nil {
+			// Cobra looks at the groups only after this, when the command line counts as understood.
+			if err := cmp.Or(cmd.ValidateFlagGroups(), t.configure(cmd.Flags())); err != nil {
 				return err
 			}
 			t.begun = true

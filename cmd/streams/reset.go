@@ -51,12 +51,16 @@ names tell to be its own. Its instances must be stopped, and their local state i
   streams reset lunch-abroad --by -2h --topic payments --restart --execute`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			to, named, err := f.target(cmd.Flags().Changed, time.Now())
+			if err != nil {
+				return err
+			}
 			c, err := t.dial(cmd.Context())
 			if err != nil {
 				return err
 			}
 			defer c.Close()
-			return t.reset(cmd, c, args[0], f)
+			return t.reset(cmd.Context(), c, args[0], f, to, named)
 		},
 	}
 	f.add(cmd)
@@ -142,12 +146,7 @@ func pointInTime(s string) (time.Time, error) {
 	return time.Time{}, usage("--to-time %q: it is a time such as 2026-11-23T08:30 or a date", s)
 }
 
-func (t *tool) reset(cmd *cobra.Command, c *broker.Client, app string, f resetFlags) error {
-	ctx := cmd.Context()
-	to, named, err := f.target(cmd.Flags().Changed, time.Now())
-	if err != nil {
-		return err
-	}
+func (t *tool) reset(ctx context.Context, c *broker.Client, app string, f resetFlags, to reset.Target, named bool) error {
 	under, err := reset.Find(ctx, c, app)
 	if err != nil {
 		return err

@@ -199,12 +199,7 @@ func TestResetExecutes(t *testing.T) {
 			messages string
 		}{
 			{[]string{"reset", "shop"}, exitUsage, "where to?"},
-			{[]string{"reset", "shop", "--to-time", "Monday"}, exitUsage, "it is a time such as"},
-			{[]string{"reset", "shop", "--by", "2h"}, exitUsage, "in the future"},
-			{[]string{"reset", "shop", "--by", "soon"}, exitUsage, "it is a time such as -2h"},
-			{[]string{"reset", "shop", "--to-earliest", "--to-latest"}, exitUsage, "--to-earliest and --to-latest: name one of them"},
 			{[]string{"reset", "shop", "--to-earliest", "--topic", "invoices"}, exitFailed, `does not read topic "invoices": it reads prices, sales`},
-			{[]string{"reset", "shop", "--from-file", "testdata/none.csv"}, exitUsage, "none.csv"},
 			{[]string{"reset", "shop", "--undo"}, exitNo, "no reset of shop is under way"},
 			{[]string{"reset", "stop", "--to-earliest"}, exitFailed, "no application of this id"},
 			{[]string{"reset", "shop", "--to-earliest", "--execute"}, exitNo, "nobody answered; --yes says yes"},

@@ -68,7 +68,7 @@ from its start. With --state-dir they are those of an instance that does not run
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := o.check(args); err != nil {
+			if err := o.check(args, cmd.Flags().Changed); err != nil {
 				return err
 			}
 			return t.state(cmd.Context(), args, o)
@@ -88,13 +88,32 @@ from its start. With --state-dir they are those of an instance that does not run
 	return cmd
 }
 
-func (o stateFlags) check(args []string) error {
+// ofScan are the flags that choose rows, which scan alone does.
+var ofScan = []string{"prefix", "from", "to", "since", "until", "limit"}
+
+func (o stateFlags) check(args []string, changed func(string) bool) error {
 	action := args[2]
 	if !slices.Contains(stateActions, action) {
 		return usage("%q: it is %s", action, strings.Join(stateActions, ", "))
 	}
 	if (action == "get") != (len(args) == 4) {
 		return usage("get takes a key, and nothing else does")
+	}
+	for _, flag := range ofScan {
+		if changed(flag) && action != "scan" {
+			return usage("--%s is for scan: %s takes the whole store", flag, action)
+		}
+	}
+	if o.output != "" && (action == "count" || action == "size") {
+		return usage("--output is for rows, and %s prints none", action)
+	}
+	for _, text := range []string{o.since, o.until} {
+		if _, ok := parseTime(text); !ok && text != "" {
+			return usage("%q is no time, such as 2026-11-28T09:30:00Z", text)
+		}
+	}
+	if o.limit < 0 {
+		return usage("--limit %d: it cannot be negative", o.limit)
 	}
 	return o.codecFlags.check()
 }
@@ -302,19 +321,9 @@ func (o stateFlags) selection(v inspect.View) (r inspect.Range, err error) {
 		}
 		return b
 	}
-	when := func(text string) (at time.Time) {
-		if text == "" || err != nil {
-			return at
-		}
-		at, ok := parseTime(text)
-		if ok {
-			return at
-		}
-		err = usage("%q is no time, such as 2026-11-28T09:30:00Z", text)
-		return at
-	}
 	r.From, r.To = key(o.from), key(o.to)
-	r.Since, r.Until = when(o.since), when(o.until)
+	r.Since, _ = parseTime(o.since) // check has read them, or they are empty: any time
+	r.Until, _ = parseTime(o.until)
 	if o.prefix != "" {
 		r.Prefix = []byte(o.prefix)
 	}

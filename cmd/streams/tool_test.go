@@ -11,10 +11,13 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"io"
 	"math/big"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -52,11 +55,32 @@ func TestExitCodes(t *testing.T) {
 		{"lag a b", exitUsage, "accepts 1 arg(s)"},
 		{"lag a --nonsense", exitUsage, "unknown flag: --nonsense"},
 		{"lag a --interval 0s", exitUsage, "must be above zero"},
+		{"lag a --watch --max-records 1", exitUsage, "[watch max-records]"},
+		{"lag a --watch --max-age 1s", exitUsage, "[watch max-age]"},
+		{"lag a --max-age -1s", exitUsage, "cannot be negative"},
+		{"tail a --from earliest --lines 3", exitUsage, "[from lines]"},
+		{"tail a --lines -1", exitUsage, "cannot be negative"},
 		{"tail a --from yesterday", exitUsage, "is no place to begin"},
 		{"tail a --key-serde avro", exitUsage, `there is no serde "avro"`},
 		{"state a b", exitUsage, "accepts between 3 and 4 arg(s)"},
 		{"state a b list", exitUsage, "it is get, scan, count, size, export"},
 		{"state a b get", exitUsage, "get takes a key"},
+		{"state a b count --prefix x", exitUsage, "--prefix is for scan"},
+		{"state a b get k --limit 1", exitUsage, "--limit is for scan"},
+		{"state a b scan --since yesterday", exitUsage, `"yesterday" is no time`},
+		{"state a b scan --limit -1", exitUsage, "cannot be negative"},
+		{"state a b size --output f", exitUsage, "--output is for rows"},
+		{"dlq list a --limit -1", exitUsage, "cannot be negative"},
+		{"dlq retry a", exitUsage, "name letters, or say --all"},
+		{"dlq show a 0-1", exitUsage, "names no letter"},
+		{"dlq drop a --all --resent", exitUsage, "name letters, or say --resent, or --all"},
+		{"verify a --sample 0", exitUsage, "must be above zero"},
+		{"reset a --to-earliest --to-latest", exitUsage, "--to-earliest and --to-latest: name one of them"},
+		{"reset a --to-time Monday", exitUsage, "it is a time such as"},
+		{"reset a --by 2h", exitUsage, "in the future"},
+		{"reset a --by soon", exitUsage, "it is a time such as -2h"},
+		{"reset a --from-file testdata/none.csv", exitUsage, "none.csv"},
+		{"reset a --to-latest --execute --undo", exitUsage, "name one of them"},
 		{"topology a --format png", exitUsage, "it is text, mermaid, dot or svg"},
 		{"topology testdata/lag.json", exitFailed, "is no description of a topology"},
 		{"lag a --brokers 127.0.0.1:1", exitFailed, "connect to 127.0.0.1:1"},
@@ -69,6 +93,37 @@ func TestExitCodes(t *testing.T) {
 		code, _, messages := alone(t, strings.Fields(c.args)...)
 		require.Equal(t, c.code, code, "%s: %s", c.args, messages)
 		require.Contains(t, messages, c.says, c.args)
+	}
+}
+
+// What is interrupted says so, wherever it is.
+func TestExitCodeOfAnInterruption(t *testing.T) {
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var m bytes.Buffer
+	require.Equal(t, exitInterrupted, run(ctx, []string{"verify", "a", "--brokers", "127.0.0.1:1"}, strings.NewReader(""), io.Discard, &m))
+	require.Equal(t, "streams: interrupted\n", m.String())
+}
+
+// The codes are those that operations.md and the tool's help list, and no others.
+func TestExitCodesAreDocumented(t *testing.T) {
+	operations, err := os.ReadFile("../../docs/operations.md")
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(operations), "| exit code |")
+	lines, _, _ := strings.Cut(rest, "\n\n")
+	_, help, _ := alone(t, "help")
+	_, text, _ := strings.Cut(help, "Exit codes:")
+	text, _, _ = strings.Cut(text, ".")
+	for _, listed := range [][][]string{
+		regexp.MustCompile(`(?m)^\| (\d+) \|`).FindAllStringSubmatch(lines, -1),
+		regexp.MustCompile(`\b(\d+) `).FindAllStringSubmatch(text, -1),
+	} {
+		var codes []string
+		for _, m := range listed {
+			codes = append(codes, m[1])
+		}
+		require.Equal(t, []string{strconv.Itoa(exitOK), strconv.Itoa(exitNo), strconv.Itoa(exitUsage), strconv.Itoa(exitFailed), strconv.Itoa(exitInterrupted)}, codes)
 	}
 }
 
