@@ -239,6 +239,9 @@ func (s *site) ok(args ...string) string {
 	return out
 }
 
+// host is this machine's name, as instances say it.
+var host, _ = os.Hostname()
+
 // changing is what is not the same at each run.
 var changing = []struct {
 	is *regexp.Regexp
@@ -246,6 +249,9 @@ var changing = []struct {
 }{
 	{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`), "<process>"},
 	{regexp.MustCompile(`\b\d+d\b`), "<age>"},
+	{regexp.MustCompile(regexp.QuoteMeta(host) + `/\d+`), "<host>/<pid>"},
+	{regexp.MustCompile(`"host": "[^"]*"`), `"host": "<host>"`},
+	{regexp.MustCompile(`"pid": \d+`), `"pid": <pid>`},
 	{regexp.MustCompile(`"seconds": [0-9.]+`), `"seconds": <age>`},
 }
 

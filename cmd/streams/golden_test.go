@@ -45,6 +45,18 @@ func TestGolden(t *testing.T) {
 	})
 }
 
+// While an instance runs, the lag says whose each task is.
+func TestLagSaysWhoseItIs(t *testing.T) {
+	eachSite(t, func(s *site) {
+		s.process(streams.AtLeastOnce)
+		defer s.start(streams.AtLeastOnce)()
+		s.await(func() bool { return !strings.Contains(s.ok("lag", "orders", "--json"), `"instance": null`) }, "the group has given the tasks out")
+		s.await(func() bool { return strings.Contains(s.ok("lag", "orders", "--json"), `"pid"`) }, "the instance has said who it is")
+		golden(s.t, "lag-running.txt", s.ok("lag", "orders"))
+		golden(s.t, "lag-running.json", s.ok("lag", "orders", "--json"))
+	})
+}
+
 // With transactions and markers in the logs the state is the same.
 func TestStateWithExactlyOnce(t *testing.T) {
 	eachSite(t, func(s *site) {

@@ -23,7 +23,8 @@ func newLag(t *tool) *cobra.Command {
 		Use:   "lag APP",
 		Short: "Show how far an application is behind",
 		Long: `Show how far an application is behind: for each task and partition the records that it has not
-processed, and how old the first of them is by its own time. A minus stands for what is not known.`,
+processed, how old the first of them is by its own time, and the instance that the task is assigned
+to, by its host and process number. A minus stands for what is not known.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if every <= 0 {
@@ -38,20 +39,31 @@ processed, and how old the first of them is by its own time. A minus stands for 
 				return err
 			}
 			defer c.Close()
-			app, err := application(ctx, c, args[0])
+			app, err := follow(ctx, c, args[0])
 			if err != nil {
 				return err
 			}
+			defer app.Close()
 			for {
-				all, err := lag.Measure(ctx, c, app, time.Now())
-				if err != nil {
-					return err
+				says, err := latest(ctx, app, args[0])
+				var all []lag.Lag
+				if err == nil {
+					all, err = lag.Measure(ctx, c, says, time.Now())
 				}
-				if err := t.showLag(all, watch); err != nil || !watch {
+				if err == nil {
+					err = t.showLag(all, watch)
+				}
+				if !watch {
 					return cmp.Or(err, tooFar(all, maxRecords, maxAge))
 				}
-				if pause(ctx, every); ctx.Err() != nil {
+				if err == nil {
+					pause(ctx, every)
+				}
+				if ctx.Err() != nil { // Ctrl-C, wherever it was
 					return nil
+				}
+				if err != nil {
+					return err
 				}
 			}
 		},
@@ -97,10 +109,10 @@ func (t *tool) showLag(all []lag.Lag, watch bool) error {
 }
 
 func writeLag(w io.Writer, all []lag.Lag, watch bool) {
-	rows := [][]string{{"TASK", "TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "AGE"}}
+	rows := [][]string{{"TASK", "TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "AGE", "INSTANCE"}}
 	total, oldest := int64(0), (*float64)(nil)
 	for _, l := range all {
-		rows = append(rows, []string{l.Task, l.Topic, strconv.Itoa(int(l.Partition)), count(l.Committed), strconv.FormatInt(l.End, 10), count(l.Records), seconds(l.Seconds)})
+		rows = append(rows, []string{l.Task, l.Topic, strconv.Itoa(int(l.Partition)), count(l.Committed), strconv.FormatInt(l.End, 10), count(l.Records), seconds(l.Seconds), owner(l.Instance)})
 		if l.Records != nil {
 			total += *l.Records
 		}
@@ -117,6 +129,17 @@ func writeLag(w io.Writer, all []lag.Lag, watch bool) {
 	if watch {
 		fmt.Fprintln(w, time.Now().Format(time.DateTime))
 	}
+}
+
+// owner is an instance's host and process number, or its own id.
+func owner(i *lag.Instance) string {
+	switch {
+	case i == nil:
+		return "-"
+	case i.Host == "":
+		return i.Process
+	}
+	return i.Host + "/" + strconv.Itoa(i.PID)
 }
 
 func count(n *int64) string {

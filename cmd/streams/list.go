@@ -24,6 +24,25 @@ func contents(ctx context.Context, c *broker.Client, app string) (registry.Conte
 	return r.Read(ctx)
 }
 
+// follow keeps up with what an application says about itself.
+func follow(ctx context.Context, c *broker.Client, app string) (*registry.Watch, error) {
+	r, err := registry.Open(ctx, c, app)
+	if err != nil {
+		return nil, err
+	}
+	return r.Watch(ctx)
+}
+
+// latest is what an application says about itself; that it has not said what it consists of
+// is an error.
+func latest(ctx context.Context, w *registry.Watch, app string) (registry.Contents, error) {
+	says, err := w.Latest(ctx)
+	if err == nil && says.Application == nil {
+		err = fmt.Errorf("application %s: %w", app, registry.ErrNone)
+	}
+	return says, err
+}
+
 // application is what an application consists of; that nobody knows is an error.
 func application(ctx context.Context, c *broker.Client, app string) (*registry.Application, error) {
 	found, err := contents(ctx, c, app)

@@ -25,6 +25,9 @@ func (g GroupState) Running() bool {
 // Membership is a member as others see it.
 type Membership struct {
 	ID, InstanceID, ClientID, Host string
+	// What it has told the group's leader beside its topics, and what that has told it beside
+	// its partitions; empty while the group rebalances.
+	Subscription, Assignment []byte
 }
 
 // DescribeGroup asks for a group's state and members.
@@ -57,6 +60,12 @@ func (c *Client) DescribeGroup(ctx context.Context, group string) (GroupState, e
 			member := Membership{ID: id, ClientID: m.ClientId, Host: m.ClientHost}
 			if m.GroupInstanceId != nil {
 				member.InstanceID = *m.GroupInstanceId
+			}
+			if meta, err := m.GetMemberMetadata(); err == nil && meta != nil {
+				member.Subscription = meta.UserData
+			}
+			if a, err := m.GetMemberAssignment(); err == nil && a != nil {
+				member.Assignment = a.UserData
 			}
 			g.Members = append(g.Members, member)
 		}

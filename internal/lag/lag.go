@@ -1,4 +1,5 @@
-// Package lag measures how far an application is behind: in records, and in time.
+// Package lag measures how far an application is behind: in records, and in time; and says
+// whose it is to catch up.
 package lag
 
 import (
@@ -27,11 +28,19 @@ type Lag struct {
 	// Seconds are how old the first record is that is not processed, by its own time; nil
 	// where there is none.
 	Seconds *float64 `json:"seconds"`
+	// Instance is the one that the task is assigned to; nil where none is, or it is not known.
+	Instance *Instance `json:"instance"`
 }
 
-// Measure measures all partitions that an application reads, by task.
-func Measure(ctx context.Context, c *broker.Client, a *registry.Application, now time.Time) ([]Lag, error) {
+// Measure measures all partitions that an application reads, by task. The application is what
+// its registry says, which has to have a description.
+func Measure(ctx context.Context, c *broker.Client, says registry.Contents, now time.Time) ([]Lag, error) {
+	a := says.Application
 	all, starts, ps, err := inputs(ctx, c, a)
+	if err != nil {
+		return nil, err
+	}
+	of, err := owners(ctx, c, says)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +60,7 @@ func Measure(ctx context.Context, c *broker.Client, a *registry.Application, now
 	from := map[kafka.Partition]int64{}
 	for i, p := range ps {
 		l := &all[i]
-		l.End = ends[p]
+		l.End, l.Instance = ends[p], of[l.Task]
 		at, known := begins[p], starts[i] == plan.StartEarliest
 		if o, ok := committed[p]; ok {
 			l.Committed, at, known = new(o.At), max(o.At, begins[p]), true
