@@ -197,6 +197,15 @@ func TestStateOnDisk(t *testing.T) {
 			require.Equal(s.t, exitOK, code, "%s: %s", c.args, messages)
 			golden(s.t, c.golden, out)
 		}
+		for name, serde := range map[string]string{"names": "string", "limits": "int64", "totals": "int64", "hours": "int64", "visits": "int64"} {
+			for _, action := range []string{"get ann", "get bob", "get nobody", "scan", "scan --limit 3", "scan --from b --to c", "scan --json", "count", "export"} {
+				args := append([]string{"state", "orders", name}, strings.Fields(action)...)
+				code, there, _ := s.tool(args...)
+				here, out, messages := alone(s.t, append(args, "--state-dir", s.state, "--value-serde", serde)...)
+				require.Equal(s.t, code, here, "%v: %s", args, messages)
+				require.Equal(s.t, there, out, "%v: on disk, and as the changelog has it", args)
+			}
+		}
 		code, out, _ := alone(s.t, "state", "orders", "totals", "size", "--state-dir", s.state)
 		require.Equal(s.t, exitOK, code)
 		require.Contains(s.t, out, "ON DISK")
