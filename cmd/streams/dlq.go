@@ -65,15 +65,22 @@ func (k codecs) letter(l resend.Letter, bad error, resent bool) letter {
 }
 
 // letters gives f the letters of partitions, partition by partition. One that is none comes
-// with an error.
-func (t *tool) letters(ctx context.Context, c *broker.Client, ps []kafka.Partition, f func(l resend.Letter, bad error) error) error {
+// with an error. Progress, if not nil, is told how many offsets are done.
+func (t *tool) letters(ctx context.Context, c *broker.Client, ps []kafka.Partition, progress func(done, total int64), f func(l resend.Letter, bad error) error) error {
 	whole, err := inspect.Whole(ctx, c, ps)
 	if err != nil {
 		return err
 	}
 	stopped := false
+	var before, total int64
+	for _, p := range ps {
+		total += whole.To[p] - whole.From[p]
+	}
 	for _, p := range ps {
 		part := inspect.Reading{From: map[kafka.Partition]int64{p: whole.From[p]}, To: map[kafka.Partition]int64{p: whole.To[p]}}
+		if progress != nil {
+			part.Progress = func(done, _ int64) { progress(before+done, total) }
+		}
 		err := inspect.Read(ctx, c, part, func(p kafka.Partition, r kafka.Record) error {
 			reason, bad := deadletter.Read(r.Headers)
 			err := f(resend.Letter{At: p, Record: r, Reason: reason}, bad)
@@ -83,6 +90,7 @@ func (t *tool) letters(ctx context.Context, c *broker.Client, ps []kafka.Partiti
 		if err != nil || stopped {
 			return err
 		}
+		before += whole.To[p] - whole.From[p]
 	}
 	return nil
 }
@@ -117,7 +125,7 @@ func newDLQList(t *tool) *cobra.Command {
 			w := bufio.NewWriter(t.out)
 			defer w.Flush()
 			n := 0
-			err = t.letters(ctx, c, ps, func(l resend.Letter, bad error) error {
+			err = t.letters(ctx, c, ps, nil, func(l resend.Letter, bad error) error {
 				resent := ledger.Sent(l.At, l.Record.Offset)
 				if waiting && resent {
 					return nil

@@ -93,7 +93,9 @@ func (t *tool) retry(ctx context.Context, c *broker.Client, ps []kafka.Partition
 	if len(places) > 0 {
 		err = t.chosen(ctx, c, ps, places, send)
 	} else {
-		err = t.letters(ctx, c, ps, send)
+		bar := bars{t: t}
+		err = t.letters(ctx, c, ps, func(done, total int64) { bar.set("sending "+ps[0].Topic, done, total) }, send)
+		bar.end()
 	}
 	if err == nil {
 		err = s.Flush()

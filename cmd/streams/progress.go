@@ -11,26 +11,31 @@ import (
 )
 
 // progress says how far long work is: a bar with rate and time left on a terminal, a line
-// now and then elsewhere. It belongs to one goroutine.
+// now and then elsewhere. Work that is soon done shows neither. It belongs to one goroutine.
 type progress struct {
 	what        string
 	total, done int64
 	bar         *progressbar.ProgressBar // nil: lines
+	drawn       bool                     // the bar is on the terminal
 	w           io.Writer
 	begun, said time.Time
 }
 
-// sayEvery is the time between two lines.
-const sayEvery = 5 * time.Second
+const (
+	sayEvery  = 5 * time.Second        // the time between two lines
+	drawAfter = 200 * time.Millisecond // how long work takes before its bar is drawn; a rate means something by then
+	barText   = 34                     // letters, so that the bar and its numbers fit into a line beside them
+)
 
 // progress begins to tell of work on so many units, "records" say.
 func (t *tool) progress(what, unit string, total int64) *progress {
 	p := &progress{what: what + " (" + unit + ")", total: total, w: t.messages, begun: time.Now(), said: time.Now()}
 	if f, ok := t.messages.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
 		p.bar = progressbar.NewOptions64(max(total, 1),
-			progressbar.OptionSetWriter(f), progressbar.OptionSetDescription(what), progressbar.OptionSetItsString(unit),
+			progressbar.OptionSetWriter(f), progressbar.OptionSetDescription(short(what, barText)), progressbar.OptionSetItsString(unit),
 			progressbar.OptionShowIts(), progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true),
-			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionFullWidth())
+			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(), progressbar.OptionSetWidth(20))
+		p.bar.StartWithoutRender() // else its clock would start when it is drawn
 	}
 	return p
 }
@@ -39,7 +44,7 @@ func (t *tool) progress(what, unit string, total int64) *progress {
 func (p *progress) set(done int64) {
 	p.done = min(done, p.total)
 	if p.bar != nil {
-		_ = p.bar.Set64(p.done) // a bar that cannot be drawn is no reason to stop
+		p.draw()
 		return
 	}
 	if time.Since(p.said) < sayEvery {
@@ -54,9 +59,25 @@ func (p *progress) set(done int64) {
 	fmt.Fprintf(p.w, "%s: %d of %d, %.0f a second, %s left\n", p.what, p.done, p.total, rate, left)
 }
 
-// end clears the bar.
+// draw draws the bar. One that cannot be drawn is no reason to stop.
+func (p *progress) draw() {
+	if !p.drawn && time.Since(p.begun) < drawAfter {
+		return
+	}
+	p.drawn = true
+	_ = p.bar.Set64(p.done)
+}
+
+// clear takes the bar away, until it is drawn again, to make room for something else.
+func (p *progress) clear() {
+	if p != nil && p.drawn {
+		_ = p.bar.Clear()
+	}
+}
+
+// end takes the bar away for ever.
 func (p *progress) end() {
-	if p.bar != nil {
+	if p != nil && p.drawn {
 		_ = p.bar.Finish()
 	}
 }

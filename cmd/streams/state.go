@@ -40,6 +40,7 @@ type looking struct {
 	view  inspect.View
 	parts iter.Seq2[inspect.Part, error]
 	disk  bool
+	clear func() // makes room on a terminal for rows
 }
 
 var stateActions = []string{"get", "scan", "count", "size", "export"}
@@ -191,7 +192,7 @@ func onDisk(dir, name string, f codecFlags) (looking, error) {
 			return looking{}, err
 		}
 	}
-	return looking{inspect.NewView(spec.Kind, f.key, f.value), inspect.OnDisk(dir, name, nil), true}, nil
+	return looking{inspect.NewView(spec.Kind, f.key, f.value), inspect.OnDisk(dir, name, nil), true, func() {}}, nil
 }
 
 // inKafka restores a store from its changelog.
@@ -224,12 +225,9 @@ func (t *tool) inKafka(ctx context.Context, c *broker.Client, app, name string, 
 		}
 		bar.set(done)
 	}
-	end := func() {
-		if bar != nil {
-			bar.end()
-		}
-	}
-	return looking{view, inspect.Restored(ctx, c, l), false}, end, nil
+	clear := func() { bar.clear() }
+	end := func() { bar.end() }
+	return looking{view, inspect.Restored(ctx, c, l), false, clear}, end, nil
 }
 
 // storeOf finds a store of an application.
@@ -267,7 +265,7 @@ func logOf(ctx context.Context, c *broker.Client, a *registry.Application, s reg
 }
 
 // rows writes the rows of an action, and returns how many.
-func (t *tool) rows(w io.Writer, look looking, action string, key []string, o stateFlags) (n int, err error) {
+func (t *tool) rows(w *bufio.Writer, look looking, action string, key []string, o stateFlags) (n int, err error) {
 	asJSON := t.json || action == "export"
 	var of inspect.Range
 	var wanted []byte
@@ -284,6 +282,7 @@ func (t *tool) rows(w io.Writer, look looking, action string, key []string, o st
 		if err != nil {
 			return n, err
 		}
+		look.clear()
 		rows := look.view.Scan(part.Rows, of)
 		if action == "get" {
 			rows = look.view.Get(part.Rows, wanted)
@@ -304,6 +303,9 @@ func (t *tool) rows(w io.Writer, look looking, action string, key []string, o st
 			if n++; action == "scan" && n == o.limit {
 				return n, nil
 			}
+		}
+		if err := w.Flush(); err != nil { // before a bar is drawn again
+			return n, err
 		}
 	}
 	return n, nil
@@ -394,6 +396,7 @@ func (t *tool) measure(look looking, bytes bool) error {
 		out.Tasks = append(out.Tasks, m)
 		out.Total.Rows, out.Total.Bytes, out.Total.Disk = out.Total.Rows+m.Rows, out.Total.Bytes+m.Bytes, out.Total.Disk+m.Disk
 	}
+	look.clear()
 	return t.print(out, func(w io.Writer) { out.write(w, bytes, look.disk) })
 }
 

@@ -440,16 +440,3 @@ func TestInterrupted(t *testing.T) {
 	require.Equal(t, exitInterrupted, code)
 	require.Equal(t, "streams: interrupted\n", messages.String())
 }
-
-// Elsewhere than on a terminal, progress is a line now and then.
-func TestProgressInLines(t *testing.T) {
-	var messages bytes.Buffer
-	p := (&tool{messages: &messages}).progress("reading payments", "offsets", 200)
-	p.set(50)
-	require.Empty(t, messages.String(), "not so soon")
-	p.begun, p.said = p.begun.Add(-10*time.Second), p.said.Add(-10*time.Second)
-	p.set(100)
-	p.set(110)
-	p.end()
-	require.Regexp(t, `^reading payments \(offsets\): 100 of 200, (10|9) a second, 10s left\n$`, messages.String())
-}

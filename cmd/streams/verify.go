@@ -78,11 +78,7 @@ func (b *bars) set(what string, done, total int64) {
 	b.bar.set(done)
 }
 
-func (b *bars) end() {
-	if b.bar != nil {
-		b.bar.end()
-	}
-}
+func (b *bars) end() { b.bar.end() }
 
 func (t *tool) showFindings(found []verify.Finding, all bool) error {
 	n := map[verify.Status]int{}
