@@ -93,8 +93,13 @@ type site struct {
 // eachSite runs f on an embedded broker and on a Kafka of its own, since the names of the
 // application's topics are fixed.
 func eachSite(t *testing.T, f func(*site)) {
-	t.Run("embedded", func(t *testing.T) { f(embeddedSite(t)) })
+	t.Parallel()
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		f(embeddedSite(t))
+	})
 	t.Run("kafka", func(t *testing.T) {
+		t.Parallel()
 		f(newSite(t, kafkatest.Start(t, kafkatest.Options{}).Addrs()))
 	})
 }

@@ -168,7 +168,7 @@ func (t *tool) reset(ctx context.Context, c *broker.Client, app string, f resetF
 	if err != nil {
 		return err
 	}
-	if err := t.print(shown{plan, len(running), f.execute}, func(w io.Writer) { writePlan(w, plan, len(running)) }); err != nil {
+	if err := t.print(shown{plan, len(running), f.execute}, func(w io.Writer) { writePlan(w, plan, len(running), f.restart) }); err != nil {
 		return err
 	}
 	if !f.execute {
@@ -212,7 +212,7 @@ func (t *tool) goOn(ctx context.Context, c *broker.Client, u *reset.Unfinished, 
 		}
 		return interrupted(app, reset.Finish(ctx, c, app, t.execution(f)))
 	}
-	if err := t.print(shown{u.Plan, 0, false}, func(w io.Writer) { writePlan(w, u.Plan, 0) }); err != nil {
+	if err := t.print(shown{u.Plan, 0, false}, func(w io.Writer) { writePlan(w, u.Plan, 0, false) }); err != nil {
 		return err
 	}
 	if u.Undoable() {
@@ -242,8 +242,8 @@ func interrupted(app string, err error) error {
 	return fmt.Errorf("%w\nrun \"streams reset %s --execute\" to finish it, or with --undo to undo it", err, app)
 }
 
-// writePlan prints a plan.
-func writePlan(w io.Writer, p *reset.Plan, running int) {
+// writePlan prints a plan, with what becomes of the instances that run.
+func writePlan(w io.Writer, p *reset.Plan, running int, restart bool) {
 	fmt.Fprintf(w, "reset of %s %s\n\n", p.App, p.Target)
 	header := []string{"TOPIC", "PARTITION", "FROM", "TO", "READ AGAIN", "SKIPPED", "NOTE"}
 	rows := [][]string{header}
@@ -271,7 +271,11 @@ func writePlan(w io.Writer, p *reset.Plan, running int) {
 	list("applications that read them", p.Readers)
 	notes := p.Notes
 	if running > 0 {
-		notes = append(notes, fmt.Sprintf("instances that run: %d; stop them, or restart them in place with --restart", running))
+		then := "stop them, or restart them in place with --restart"
+		if restart {
+			then = "they stop their tasks, and begin again when it is done"
+		}
+		notes = append(notes, fmt.Sprintf("instances that run: %d; %s", running, then))
 	}
 	list("notes", notes)
 }

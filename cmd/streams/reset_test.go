@@ -50,13 +50,18 @@ var (
 
 // eachShop runs f on both brokers, where the shop has run, but is not running.
 func eachShop(t *testing.T, f func(s *shop)) {
+	t.Parallel()
 	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
 		b, err := embedded.Start()
 		require.NoError(t, err)
 		t.Cleanup(b.Close)
 		f(newShop(t, b.Addrs()))
 	})
-	t.Run("kafka", func(t *testing.T) { f(newShop(t, kafkatest.Start(t, kafkatest.Options{}).Addrs())) })
+	t.Run("kafka", func(t *testing.T) {
+		t.Parallel()
+		f(newShop(t, kafkatest.Start(t, kafkatest.Options{}).Addrs()))
+	})
 }
 
 func newShop(t *testing.T, brokers []string) *shop {
@@ -214,7 +219,10 @@ func TestResetExecutes(t *testing.T) {
 		require.Contains(t, messages, "application shop is running")
 		code, out, _ := s.tool("", "reset", "shop", "--to-earliest")
 		require.Equal(t, exitOK, code)
-		require.Contains(t, out, "instances that run: 1")
+		require.Contains(t, out, "instances that run: 1; stop them")
+		code, out, _ = s.tool("", "reset", "shop", "--to-earliest", "--restart")
+		require.Equal(t, exitOK, code)
+		require.Contains(t, out, "instances that run: 1; they stop their tasks, and begin again when it is done")
 		stop()
 		code, _, messages = s.tool("yes\n", "reset", "shop", "--to-earliest", "--execute")
 		require.Equal(t, exitOK, code, messages)

@@ -11,7 +11,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
-	"io"
 	"math/big"
 	"net"
 	"os"
@@ -94,16 +93,6 @@ func TestExitCodes(t *testing.T) {
 		require.Equal(t, c.code, code, "%s: %s", c.args, messages)
 		require.Contains(t, messages, c.says, c.args)
 	}
-}
-
-// What is interrupted says so, wherever it is.
-func TestExitCodeOfAnInterruption(t *testing.T) {
-	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	var m bytes.Buffer
-	require.Equal(t, exitInterrupted, run(ctx, []string{"verify", "a", "--brokers", "127.0.0.1:1"}, strings.NewReader(""), io.Discard, &m))
-	require.Equal(t, "streams: interrupted\n", m.String())
 }
 
 // The codes are those that operations.md and the tool's help list, and no others.
