@@ -112,9 +112,9 @@ func (p *partition) delete(before int64) {
 }
 
 // compact keeps the last record of each key, of what is decided, but for the tail, which is
-// the segment that is written to. Aborted records go, and then their markers. Tombstones
-// stay: a broker keeps them for a day (delete.retention.ms), and no world lasts so long.
-func (p *partition) compact(tail int) {
+// the segment that is written to. Aborted records go, and then their markers; deletes go
+// when the broker has kept them for a day (delete.retention.ms).
+func (p *partition) compact(tail int, deletes bool) {
 	end := p.stable()
 	if n := len(p.entries); n > tail {
 		end = min(end, p.entries[n-tail-1].Offset+1)
@@ -127,7 +127,7 @@ func (p *partition) compact(tail int) {
 	}
 	used := map[*verdict]bool{}
 	keep := func(e entry) bool {
-		return e.Offset >= end || !e.marker && !e.aborted() && last[string(e.Key)] == e.Offset
+		return e.Offset >= end || !e.marker && !e.aborted() && last[string(e.Key)] == e.Offset && !(deletes && e.Value == nil)
 	}
 	for _, e := range p.entries {
 		if !e.marker && keep(e) {

@@ -58,7 +58,7 @@ func (m *machine) boot() {
 	w := m.w
 	p := &process{w: w, machine: m, name: m.name, view: &view{disk: m.disk}}
 	p.client = &client{p: p, k: w.kafka}
-	p.res = store.NewResources(store.ResourceLimits{BlockCache: 1 << 16, OpenFiles: 100, WriteBuffers: buffer, MinBuffer: buffer, RowCache: 1 << 10, Level0: 1 << 20, Disk: p.view, Logger: p.log()})
+	p.res = store.NewResources(store.ResourceLimits{BlockCache: 1 << 16, OpenFiles: 100, WriteBuffers: buffer, MinBuffer: buffer, RowCache: 1 << 10, Level0: 1 << 20, Disk: p.view, Logger: p.log(), Now: p.Now})
 	ctx, cancel := context.WithCancel(context.Background())
 	p.stop = cancel
 	m.process = p

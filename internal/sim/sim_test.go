@@ -130,8 +130,13 @@ func (w *world) play() (err error) {
 	}
 	w.calm()
 	w.until("everything is processed", w.processed)
+	again := w.rng.IntN(3) == 0
+	if again && w.rng.IntN(2) == 0 {
+		w.killAll()
+	}
 	w.shutdown()
-	if w.rng.IntN(3) == 0 { // what is on the disks shows in what comes next
+	if again { // what is on the disks shows in what comes next
+		w.away()
 		w.inputs = append(w.inputs, w.more()...)
 		for _, m := range w.machines {
 			m.off = m.retired
@@ -225,6 +230,17 @@ func (w *world) settled() bool {
 		}
 	}
 	return true
+}
+
+// killAll ends all processes, with what their databases have in memory only.
+func (w *world) killAll() {
+	for _, m := range w.machines {
+		if m.process != nil {
+			w.tracef("%s: killed", m.name)
+			m.process.bury()
+		}
+		m.off = true
+	}
 }
 
 // shutdown asks all instances to stop, and waits for them.

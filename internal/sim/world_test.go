@@ -433,7 +433,7 @@ func (w *world) breaks() bool {
 	case p != nil && !p.view.dead && w.chance(r.flush):
 		w.tracef("%s: disk: what the databases have in memory: %v", m.name, p.res.Flush())
 	case w.chance(r.compact):
-		w.compact()
+		w.compact(false) // no storm lasts for a day
 	case w.fault(r.jump, "clock jumped"):
 		w.pass(w.now.Add(time.Duration(w.rng.IntN(60_000)) * time.Millisecond))
 	default:
@@ -460,11 +460,19 @@ func (w *world) addMachine(start time.Time) *machine {
 	return m
 }
 
-func (w *world) compact() {
+// away lets hours or days pass in which no instance runs.
+func (w *world) away() {
+	hours := w.rng.IntN(60)
+	w.tracef("nobody runs for %d hours", hours)
+	w.pass(w.now.Add(time.Duration(hours) * time.Hour))
+	w.compact(hours >= 24)
+}
+
+func (w *world) compact(deletes bool) {
 	for _, p := range w.kafka.order {
 		if p.compacted && w.rng.IntN(2) == 0 {
 			n := len(p.entries)
-			p.compact(w.rng.IntN(4))
+			p.compact(w.rng.IntN(4), deletes)
 			w.tracef("compacted %v from %d to %d", p.at, n, len(p.entries))
 		}
 	}

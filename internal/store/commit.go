@@ -91,8 +91,14 @@ func (s *Store) apply(offset int64) error {
 		return err
 	}
 	s.clean()
+	s.old = nil
 	if s.scans > 0 {
 		return nil // the next commit will do it
+	}
+	if !s.spec.InMemory && s.res.now().After(s.due) {
+		if err := s.flush(); err != nil {
+			return err
+		}
 	}
 	if err := s.engine.maintain(s.horizon()); err != nil {
 		return err

@@ -63,7 +63,11 @@ func (s *Store) openDir(origin string) error {
 	if m.layout != s.layout() {
 		return fmt.Errorf("its layout is %q, not %q", m.layout, s.layout())
 	}
-	return s.openEngine(s.dir, m)
+	if err := s.openEngine(s.dir, m); err != nil {
+		return err
+	}
+	s.id = m.id
+	return s.readAge()
 }
 
 // layout describes how the rows lie on disk, as far as that depends on the Spec.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/syndtr/goleveldb/leveldb"
 	"github.com/syndtr/goleveldb/leveldb/filter"
@@ -14,18 +15,19 @@ import (
 // ResourceLimits bounds what the stores of a process use together. A zero field takes
 // its default.
 type ResourceLimits struct {
-	BlockCache   int          // bytes of decoded blocks, filters and indexes of tables; 64 MiB
-	OpenFiles    int          // table files kept open; 1,000
-	WriteBuffers int          // bytes of rows in memory before they are flushed; 128 MiB
-	MinBuffer    int          // bytes of WriteBuffers that every database has; 256 KiB
-	RowCaches    int          // bytes of the row caches; 64 MiB
-	RowCache     int          // bytes of the row cache of one store, at most; 8 MiB
-	Restores     int          // bytes of records that wait to be written sorted; 64 MiB
-	Uncommitted  int          // bytes that are kept for the next uncommitted rows; 64 MiB
-	Filters      int          // bytes of the filters of window stores; 64 MiB
-	Level0       int          // tables that have gathered before goleveldb merges them; 4
-	Disk         Disk         // where the files are; the machine's
-	Logger       *slog.Logger // told about stores that are wiped; silent
+	BlockCache   int              // bytes of decoded blocks, filters and indexes of tables; 64 MiB
+	OpenFiles    int              // table files kept open; 1,000
+	WriteBuffers int              // bytes of rows in memory before they are flushed; 128 MiB
+	MinBuffer    int              // bytes of WriteBuffers that every database has; 256 KiB
+	RowCaches    int              // bytes of the row caches; 64 MiB
+	RowCache     int              // bytes of the row cache of one store, at most; 8 MiB
+	Restores     int              // bytes of records that wait to be written sorted; 64 MiB
+	Uncommitted  int              // bytes that are kept for the next uncommitted rows; 64 MiB
+	Filters      int              // bytes of the filters of window stores; 64 MiB
+	Level0       int              // tables that have gathered before goleveldb merges them; 4
+	Disk         Disk             // where the files are; the machine's
+	Logger       *slog.Logger     // told about stores that are wiped; silent
+	Now          func() time.Time // the clock; the machine's
 }
 
 // Resources are the memory and files that the stores of a process share. They may be
@@ -42,6 +44,7 @@ type Resources struct {
 	level0        int
 	disk          Disk
 	log           *slog.Logger
+	now           func() time.Time
 	filter        filter.Filter
 
 	mu       sync.Mutex
@@ -72,6 +75,9 @@ func NewResources(l ResourceLimits) *Resources {
 	if l.Logger == nil {
 		l.Logger = slog.New(slog.DiscardHandler)
 	}
+	if l.Now == nil {
+		l.Now = time.Now
+	}
 	r := &Resources{
 		blocks:       opt.NewLRU(l.BlockCache),
 		files:        opt.NewLRU(l.OpenFiles),
@@ -84,6 +90,7 @@ func NewResources(l ResourceLimits) *Resources {
 		level0:       l.Level0,
 		disk:         l.Disk,
 		log:          l.Logger,
+		now:          l.Now,
 		filter:       filter.NewBloomFilter(10),
 	}
 	r.batches.New = func() any { return new(leveldb.Batch) }

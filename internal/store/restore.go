@@ -18,6 +18,9 @@ func (s *Store) Restore(records []kafka.Record, next int64) error {
 	if s.restored < 0 && s.Dirty() > 0 {
 		return fmt.Errorf("store: restore of %q: there are uncommitted rows: commit or abort them first", s.spec.Name)
 	}
+	if err := s.tooOld(next); err != nil {
+		return s.restoreFailed(err)
+	}
 	s.beginRestore()
 	for _, r := range records {
 		if err := s.restore(r); err != nil {

@@ -123,7 +123,7 @@ func (s *segments) open(states []segmentState) error {
 
 // removeUnlisted deletes what a drop left behind when it was cut short.
 func (s *segments) removeUnlisted(states []segmentState) error {
-	listed := map[string]bool{manifestName: true}
+	listed := map[string]bool{manifestName: true, ageName: true}
 	for _, g := range states {
 		listed[s.name(g.id)] = true
 		listed[s.name(g.id)+bloomSuffix] = true

@@ -36,15 +36,15 @@ func TestSegmentsAreDropped(t *testing.T) {
 		putWindow(t, s, "a", i*60_000)
 	}
 	require.NoError(t, s.Commit(1))
-	require.Equal(t, []string{"0", "1", "2", manifestName}, names(t, dir))
+	require.Equal(t, []string{"0", "1", "2", ageName, manifestName}, names(t, dir))
 	putWindow(t, s, "a", 180_000+59_999) // 0 to 59,999 are out of reach
 	require.NoError(t, s.Commit(2))
-	require.Equal(t, []string{"1", "2", "3", manifestName}, names(t, dir))
+	require.Equal(t, []string{"1", "2", "3", ageName, manifestName}, names(t, dir))
 	putWindow(t, s, "a", 1_000_000)
 	require.NoError(t, s.Commit(3))
-	require.Equal(t, []string{"16", manifestName}, names(t, dir))
+	require.Equal(t, []string{"16", ageName, manifestName}, names(t, dir))
 	require.NoError(t, s.Close())
-	require.Equal(t, []string{"16", "16.bloom", manifestName}, names(t, dir))
+	require.Equal(t, []string{"16", "16.bloom", ageName, manifestName}, names(t, dir))
 }
 
 // A young segment is in memory. It gets a database when it grows or has to be durable, and
@@ -54,13 +54,13 @@ func TestYoungSegments(t *testing.T) {
 	s := openTest(t, dir, windowSpec)
 	putWindow(t, s, "a", 0)
 	require.NoError(t, s.Commit(1))
-	require.Equal(t, []string{manifestName}, names(t, dir), "nothing on disk")
+	require.Equal(t, []string{ageName, manifestName}, names(t, dir), "nothing on disk")
 	s.engine.(*segments).young = 100
 	for i := range int64(10) {
 		putWindow(t, s, fmt.Sprint("key", i), 60_000)
 		require.NoError(t, s.Commit(2+i))
 	}
-	require.Equal(t, []string{"1", manifestName}, names(t, dir), "the one that grew")
+	require.Equal(t, []string{"1", ageName, manifestName}, names(t, dir), "the one that grew")
 	require.NoError(t, s.engine.(*segments).find(1).rows.(*database).flush())
 
 	copied := t.TempDir()
@@ -70,7 +70,7 @@ func TestYoungSegments(t *testing.T) {
 	require.Len(t, collect(t, crashed.Scan(all)), 10)
 
 	require.NoError(t, s.Close())
-	require.Equal(t, []string{"0", "0.bloom", "1", "1.bloom", manifestName}, names(t, dir))
+	require.Equal(t, []string{"0", "0.bloom", "1", "1.bloom", ageName, manifestName}, names(t, dir))
 	again := openTest(t, dir, windowSpec)
 	require.EqualValues(t, 11, again.Offset())
 	require.Len(t, collect(t, again.Scan(all)), 11)
@@ -144,7 +144,7 @@ func TestTrashIsRemoved(t *testing.T) {
 		require.NoError(t, os.MkdirAll(filepath.Join(dir, name, "sub"), 0o700))
 	}
 	s = openTest(t, dir, windowSpec)
-	require.Equal(t, []string{"0", manifestName}, names(t, dir))
+	require.Equal(t, []string{"0", ageName, manifestName}, names(t, dir))
 	require.Len(t, collect(t, s.Scan(all)), 1)
 }
 
@@ -282,5 +282,5 @@ func TestDropThatFails(t *testing.T) {
 	require.Len(t, m.segments, 1)
 	require.EqualValues(t, 16, m.segments[0].id)
 	openTest(t, dir, windowSpec)
-	require.Equal(t, []string{"16", manifestName}, names(t, dir))
+	require.Equal(t, []string{"16", ageName, manifestName}, names(t, dir))
 }

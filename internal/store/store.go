@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"slices"
+	"time"
 )
 
 // Store is an open store. It belongs to one task and is used by one goroutine at a time.
@@ -17,6 +18,10 @@ type Store struct {
 	res    *Resources
 	engine engine
 	dead   error // why the store can no longer be used
+
+	id  uint64    // of the manifest
+	old error     // why the files are too old to be restored from; nil: they are not
+	due time.Time // when all rows have to be on disk next
 
 	reading bool // it was opened to be read: Close writes nothing
 
@@ -240,11 +245,18 @@ func (s *Store) Flush() error {
 	if s.dead != nil {
 		return s.dead
 	}
-	if err := s.engine.flush(); err != nil {
+	if err := s.flush(); err != nil {
 		s.dead = s.fail("flush", err)
 		return s.dead
 	}
 	return nil
+}
+
+func (s *Store) flush() error {
+	if err := s.engine.flush(); err != nil || s.spec.InMemory {
+		return err
+	}
+	return s.flushed()
 }
 
 // Close flushes the store, unless it has failed before, and ends it. Uncommitted rows are

@@ -132,13 +132,17 @@ func (l *Layout) internalTopics() (ts []internalTopic) {
 const day = 24 * time.Hour
 
 func changelogConfig(st plan.Store) map[string]string {
+	config := map[string]string{
+		"cleanup.policy": "compact", "message.timestamp.type": "CreateTime",
+		"delete.retention.ms": strconv.FormatInt(store.Deletes.Milliseconds(), 10), // stores rely on it
+	}
 	switch st.Kind {
 	case store.Window, store.Session, store.List:
 		// It is the application that deletes what its stores have forgotten (purge.go):
 		// the broker would do it by the time of day, and forget what is replayed.
-		return map[string]string{"cleanup.policy": "compact,delete", "retention.ms": "-1", "message.timestamp.type": "CreateTime"}
+		config["cleanup.policy"], config["retention.ms"] = "compact,delete", "-1"
 	case store.Versioned:
-		return map[string]string{"cleanup.policy": "compact", "min.compaction.lag.ms": strconv.FormatInt(st.History+day.Milliseconds(), 10), "message.timestamp.type": "CreateTime"}
+		config["min.compaction.lag.ms"] = strconv.FormatInt(st.History+day.Milliseconds(), 10)
 	}
-	return map[string]string{"cleanup.policy": "compact", "message.timestamp.type": "CreateTime"}
+	return config
 }
