@@ -38,7 +38,8 @@ type Fetcher struct {
 	subs  map[kafka.Partition]*Subscription
 	loops map[string]*fetchLoop // by address
 	held  int                   // bytes of the answers that are in memory
-	done  int                   // calls of Done
+	// starved: the owner waits, and nothing was delivered or done since it said so.
+	starved bool
 }
 
 // answer is what a broker sent at once, for some partitions. All of it stays in memory until
@@ -115,9 +116,8 @@ func (f *Fetcher) Subscribe(p kafka.Partition, offset int64, deliver func(kafka.
 }
 
 // quota is how much a partition may have delivered and not Done: its share of MaxBytes.
-// When that is held of all together, nothing more is asked for, unless the owner is not done
-// with anything for a moment: it may wait for one of those partitions that have nothing.
-// Then these are asked, for little. The lock is held.
+// When that is held of all together, nothing more is asked for, unless the owner is starved.
+// The lock is held.
 func (f *Fetcher) quota() int {
 	return min(max(f.o.MaxBytes/max(1, len(f.subs)), minQuota), f.o.MaxQueuedBytes)
 }
@@ -125,7 +125,8 @@ func (f *Fetcher) quota() int {
 // minQuota is below what brokers send in one batch, so that a smaller one saves nothing.
 const minQuota = 64 << 10
 
-// full reports that nothing more is to be asked for, but by starved loops. The lock is held.
+// full reports that nothing more is to be asked for, unless the owner is starved. The lock
+// is held.
 func (f *Fetcher) full() bool { return f.held >= f.o.MaxBytes }
 
 // hold counts a batch of an answer. The lock is held.
@@ -136,6 +137,7 @@ func (f *Fetcher) hold(s *Subscription, of *answer, b kafka.Batch) {
 	of.batches++
 	of.bytes += b.Bytes
 	f.held += b.Bytes
+	f.starved = false
 	s.queued += b.Bytes
 	s.holds = append(s.holds, hold{of, b.Next})
 }
@@ -192,7 +194,7 @@ func (s *Subscription) Done(b kafka.Batch) {
 		return
 	}
 	f := s.f
-	f.done++
+	f.starved = false
 	allFull, full := f.full(), s.queued >= f.quota()
 	s.queued -= b.Bytes
 	f.drop(s, b.Next)
@@ -212,6 +214,19 @@ func (s *Subscription) Close() {
 	if s.f.subs[s.partition] == s {
 		s.f.forget(s)
 		delete(s.f.subs, s.partition)
+	}
+}
+
+// Starve says that the owner can do nothing with what it has: it may wait for a partition that
+// has nothing. Those are asked, for little, though MaxBytes are held. An owner that may need
+// one partition to be done with another must call it whenever it begins to wait, and not
+// while it waits for something else.
+func (f *Fetcher) Starve() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.full() && !f.starved {
+		f.starved = true
+		f.kickLoops()
 	}
 }
 

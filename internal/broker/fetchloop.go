@@ -6,7 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"time"
 
 	"github.com/IBM/sarama"
 
@@ -27,9 +26,6 @@ type fetchLoop struct {
 	addr    string
 	wake    chan struct{}
 	session fetchSession
-	full    bool // partitions were left out only because much is held
-	done    int  // of the fetcher, then
-	starved bool // nothing was done since: they are asked for
 }
 
 // asked is what a request says about one partition.
@@ -121,25 +117,13 @@ func isBroken(err error) bool {
 		errors.Is(err, net.ErrClosed) || errors.Is(err, sarama.ErrNotConnected)
 }
 
-// await waits until partitions may have room. If much is held, it looks whether the owner
-// gets further meanwhile.
+// await waits until partitions may have room.
 func (l *fetchLoop) await() {
-	var starved <-chan time.Time
-	if l.full {
-		starved = time.After(starvation)
-	}
 	select {
 	case <-l.wake:
-	case <-starved:
-		l.f.mu.Lock()
-		l.starved = l.f.done == l.done
-		l.f.mu.Unlock()
 	case <-l.f.ctx.Done():
 	}
 }
-
-// starvation is how long an owner that is done with nothing is taken to be at work.
-const starvation = 20 * time.Millisecond
 
 // wanted lists the partitions of this leader that have room, or just one of those that
 // have to be asked for alone.
@@ -147,15 +131,10 @@ func (l *fetchLoop) wanted() []asked {
 	f := l.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	quota, full, starved := f.quota(), f.full(), l.starved
-	l.full, l.starved, l.done = false, false, f.done
+	quota, full := f.quota(), f.full()
 	var wanted []asked
 	for _, s := range f.subs {
-		if s.leader.addr != l.addr || s.parked || s.queued >= quota || full && s.queued > 0 {
-			continue
-		}
-		if full && !starved {
-			l.full = true
+		if s.leader.addr != l.addr || s.parked || s.queued >= quota || full && (s.queued > 0 || !f.starved) {
 			continue
 		}
 		a := asked{s, s.epoch, s.position, s.leader.epoch, s.alone}

@@ -76,17 +76,18 @@ func TestPartitionsShareMemory(t *testing.T) {
 			all = append(all, h.subscribe(f, kafka.Partition{Topic: topic, Index: i}))
 		}
 		for _, s := range all {
-			eventually(t, "each partition has something", func() bool { return h.records(s) > 0 })
+			eventually(t, "each partition has something", func() bool { f.Starve(); return h.records(s) > 0 })
 		}
 		last := h.subscribe(f, kafka.Partition{Topic: topic, Index: partitions - 1})
 		for h.records(last) < perPartition {
 			before := h.records(last)
 			h.free(last)
-			eventually(t, "the one that is waited for comes", func() bool { return h.records(last) > before })
+			eventually(t, "the one that is waited for comes", func() bool { f.Starve(); return h.records(last) > before })
 		}
 		for _, s := range all {
 			eventually(t, "all come, when there is room", func() bool {
 				h.free(s)
+				f.Starve()
 				return h.records(s) == perPartition
 			})
 		}

@@ -30,6 +30,7 @@ type Cluster interface {
 // Fetcher reads partitions.
 type Fetcher interface {
 	Subscribe(p kafka.Partition, offset int64, deliver func(kafka.Batch)) Subscription
+	Starve()
 	Close()
 }
 

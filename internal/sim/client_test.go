@@ -255,6 +255,8 @@ func (f *fetcher) Subscribe(p kafka.Partition, offset int64, deliver func(kafka.
 	return s
 }
 
+func (f *fetcher) Starve() {} // it has no bound
+
 func (f *fetcher) Close() {
 	f.subs = nil
 	f.c.fetchers = slices.DeleteFunc(f.c.fetchers, func(o *fetcher) bool { return o == f })

@@ -160,6 +160,7 @@ func (s *copies) follow(ctx context.Context) {
 		s.settle()
 		s.ask(ctx)
 		if !s.openNext() {
+			s.fetcher.Starve()
 			s.c.Sched.Wait(ctx, s.wake, committedInterval)
 		}
 	}

@@ -192,10 +192,10 @@ func (w *Worker) receive() error {
 // records were processed. Nothing more is processed when much waits to be committed: memory
 // is bounded even when commits have to wait. The next turn begins where this one ended.
 func (w *Worker) process() (total int, err error) {
-	uncommitted := w.uncommitted()
-	if w.c.Paused() || uncommitted > 2*w.c.MaxUncommitted {
+	if w.c.Paused() || w.overfull() {
 		return 0, nil
 	}
+	uncommitted := w.uncommitted()
 	if w.search != nil {
 		return w.step()
 	}
@@ -237,6 +237,9 @@ func (w *Worker) call(e *entry, wall int64, limit int) (int, error) {
 	defer w.calls.Add(1)
 	return e.task.Run(wall, limit)
 }
+
+// overfull says whether so much waits to be committed that nothing more is processed.
+func (w *Worker) overfull() bool { return w.uncommitted() > 2*w.c.MaxUncommitted }
 
 func (w *Worker) uncommitted() (n int) {
 	for _, e := range w.order {
@@ -334,6 +337,9 @@ func (w *Worker) commitDue() bool {
 
 // sleep waits until something arrives or is due.
 func (w *Worker) sleep(ctx context.Context) {
+	if !w.c.Paused() && !w.overfull() {
+		w.fetcher.Starve()
+	}
 	next := w.now.Add(time.Second)
 	sooner := func(t time.Time) {
 		if !t.IsZero() && t.Before(next) {
