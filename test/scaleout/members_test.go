@@ -162,6 +162,9 @@ func partitionsAdded(t *testing.T, cluster *kafkatest.Cluster) {
 	f := newFleet(t, cluster, spec{Topology: "pass"})
 	f.start("a")
 	f.start("b")
+	for name := range f.running { // else the first may do all the work
+		e2etest.Await(t, patience, func() bool { return len(f.status(name).Tasks) == partitions/2 }, "%s has its share", name)
+	}
 	f.feed.all(few)
 	f.awaitOwners("a", "b")
 	f.awaitResults(few) // before keys change their partition
