@@ -196,6 +196,7 @@ func (a *asked) attempts(offset int64) (all []int) {
 // A record that is bad in any way stops the instance, which names it; what came before is
 // done, and nothing of it or after it.
 func TestEveryBadRecordFails(t *testing.T) {
+	t.Parallel()
 	eachGuarantee(t, func(t *testing.T, k *kafka, name string, g streams.Guarantee) {
 		for i, bad := range badnesses(k) {
 			t.Run(strings.ReplaceAll(bad.text, " ", "-"), func(t *testing.T) {
@@ -310,6 +311,7 @@ func TestEveryBadRecordIsADeadLetter(t *testing.T) {
 // What is tried again holds up those behind it, so that order is kept; and nothing is left
 // of the attempts.
 func TestEveryBadRecordIsTriedAgain(t *testing.T) {
+	t.Parallel()
 	eachGuarantee(t, func(t *testing.T, k *kafka, name string, g streams.Guarantee) {
 		settings := config(t, k, name)
 		settings.Guarantee = g
@@ -335,6 +337,7 @@ func TestEveryBadRecordIsTriedAgain(t *testing.T) {
 // A record that waits to be tried again holds up its task, and nothing else: others of the
 // same worker go on and are committed, and the instance stays a member.
 func TestRetryHoldsUpNobodyElse(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
 		k.create(nil, 2, name+"-in", name+"-out")
 		outs := k.messages(name + "-out")
@@ -498,6 +501,7 @@ func TestScheduleThatIsRefused(t *testing.T) {
 
 // A topic of dead letters has to be there, and be another one than is read.
 func TestTopicOfDeadLetters(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
 		topo := numbers(t, k, name, topology.Topic[string, int64]{})
 		settings := config(t, k, name)
@@ -517,6 +521,7 @@ func TestTopicOfDeadLetters(t *testing.T) {
 
 // Who may not write a topic has bad records; also where it is the topic of dead letters.
 func TestTopicThatIsNotAllowed(t *testing.T) {
+	t.Parallel()
 	c := kafkatest.Start(t, kafkatest.Options{Config: map[string]string{
 		"authorizer.class.name":            "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
 		"allow.everyone.if.no.acl.found":   "true",

@@ -12,6 +12,7 @@ import (
 // An application whose disk is full stops, with an error that says what to do. When there
 // is room, it goes on as if nothing had happened.
 func TestFullDisk(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
 		disk := t.TempDir()
 		if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=8m"); err != nil {

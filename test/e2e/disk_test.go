@@ -18,6 +18,7 @@ import (
 // Whatever happens to files of the state directory while the application is away, its
 // counts are right: it restores what is damaged.
 func TestDamagedStateDirectory(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
 		seed := rand.Uint64N(1 << 32)
 		t.Log("seed", seed)

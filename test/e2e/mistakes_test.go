@@ -34,6 +34,7 @@ func requireSays(t *testing.T, err error, parts ...string) {
 }
 
 func TestWrongBrokerAddress(t *testing.T) {
+	t.Parallel()
 	for _, addr := range []string{"127.0.0.1:1", "no-such-host.invalid:9092"} {
 		t.Run(addr, func(t *testing.T) {
 			t.Parallel()
@@ -53,6 +54,7 @@ func TestNoBrokerAddress(t *testing.T) {
 }
 
 func TestMissingTopics(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
 		_, err := streams.New(counting(t, name, nil), config(t, k, name))
 		requireSays(t, err, name, name+"-lines", name+"-totals", "create it")

@@ -3,10 +3,12 @@
 package e2e
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +28,9 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	programsDir = dir
+	if runtime.GOMAXPROCS(0) < 4 { // they wait for most of their time; -parallel has the last word
+		_ = flag.Set("test.parallel", "4")
+	}
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)

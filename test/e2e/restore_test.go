@@ -92,6 +92,7 @@ func TestRestoreOfNothing(t *testing.T) {
 }
 
 func TestRestoreEndsInCompactedLog(t *testing.T) {
+	t.Parallel()
 	t.Run("embedded", func(t *testing.T) {
 		b, err := embedded.Start()
 		require.NoError(t, err)
@@ -132,6 +133,7 @@ func TestRestoreEndsInCompactedLog(t *testing.T) {
 // Windows of long ago are in use while the past is replayed: a changelog must not lose them
 // to a broker that compares their times with its clock.
 func TestRestoreOfThePast(t *testing.T) {
+	t.Parallel()
 	k := connect(t, kafkatest.Start(t, kafkatest.Options{Config: eagerRetention}).Addrs())
 	for _, g := range []streams.Guarantee{streams.ExactlyOnce, streams.AtLeastOnce} {
 		t.Run(g.String(), func(t *testing.T) {

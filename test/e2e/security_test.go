@@ -175,6 +175,7 @@ func (s *secured) allow(gs ...grant) {
 }
 
 func TestSecurity(t *testing.T) {
+	t.Parallel()
 	s := startSecured(t)
 	ways := map[string]struct {
 		right, wrong func(c *sarama.Config)
@@ -238,6 +239,7 @@ func requireNoSecret(t *testing.T, texts ...string) {
 // An application with just what docs/security.md lists works, as TestSecurity shows. Without
 // any one of these, it says which is missing.
 func TestMissingACLs(t *testing.T) {
+	t.Parallel()
 	s := startSecured(t)
 	const app = "app"
 	for _, guarantee := range []streams.Guarantee{streams.ExactlyOnce, streams.AtLeastOnce} {

@@ -99,6 +99,7 @@ func TestStateDirectoryHasOneOwner(t *testing.T) {
 
 // Instances that start together on a new cluster make the application's topics together.
 func TestInstancesStartTogether(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
 		for round := range 3 {
 			name := fmt.Sprint(name, "-", round)
