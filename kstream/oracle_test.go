@@ -1,14 +1,18 @@
 package kstream_test
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/seed-df18afd4/streams/aggregate"
 	"github.com/seed-df18afd4/streams/internal/conformance"
 	"github.com/seed-df18afd4/streams/kstream"
 	"github.com/seed-df18afd4/streams/ktable"
+	"github.com/seed-df18afd4/streams/serde"
+	"github.com/seed-df18afd4/streams/state"
 	"github.com/seed-df18afd4/streams/streamstest"
 	"github.com/seed-df18afd4/streams/topology"
 )
@@ -65,6 +69,33 @@ func TestFoldsAgainstAnOracle(t *testing.T) {
 			Got: conformance.Table(kept),
 			Want: func(in []record) []string {
 				return folded(in, func(_ string, r record) string { return r.Topic[:1] + *r.Value })
+			},
+		},
+	})
+}
+
+func TestToTableAgainstAnOracle(t *testing.T) {
+	past := kept
+	past.History = time.Minute
+	build := func(in state.Store[string, string]) func(b *topology.Builder) {
+		rows := state.Store[string, *string]{Name: in.Name, Key: in.Key, Value: serde.Nullable(in.Value), History: in.History}
+		return func(b *topology.Builder) {
+			ktable.To(kstream.ToTable(kstream.From(b, topology.Nullable(text("in"))), rows), topology.Nullable(text("out")))
+		}
+	}
+	check(t, map[string]conformance.Law{
+		"to table": {
+			Topics: []string{"in"}, Nulls: true, Late: 10, Build: build(kept),
+			Got:  conformance.Table(kept),
+			Want: func(in []record) []string { return conformance.Last(in) },
+		},
+		"to table, with history": {
+			Topics: []string{"in"}, Nulls: true, Late: 30, Build: build(past),
+			Got: func(d *driver, _ []record) []string { return conformance.Rows(d, past) },
+			Want: func(in []record) []string { // of equal times the last
+				in = slices.Clone(in)
+				slices.SortStableFunc(in, func(a, b record) int { return cmp.Compare(a.Time, b.Time) })
+				return conformance.Last(in)
 			},
 		},
 	})

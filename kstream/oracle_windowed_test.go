@@ -3,6 +3,7 @@ package kstream_test
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/seed-df18afd4/streams/internal/conformance"
 	"github.com/seed-df18afd4/streams/kstream"
+	"github.com/seed-df18afd4/streams/ktable"
 	"github.com/seed-df18afd4/streams/serde"
 	"github.com/seed-df18afd4/streams/state"
 	"github.com/seed-df18afd4/streams/topology"
@@ -18,7 +20,7 @@ import (
 
 func TestWindowsAgainstAnOracle(t *testing.T) {
 	const long = time.Minute
-	close := window.OnClose()
+	close, second := window.OnClose(), window.Every(time.Second)
 	check(t, map[string]conformance.Law{
 		"tumbling": folds{window.Tumbling{Size: 10 * ms, Grace: 4 * ms}, long, aligned(10, 10, 4)}.all(20),
 		"hopping":  folds{window.Hopping{Size: 12 * ms, Every: 5 * ms, Grace: 6 * ms}, long, aligned(12, 5, 6)}.all(20),
@@ -33,6 +35,17 @@ func TestWindowsAgainstAnOracle(t *testing.T) {
 		"hopping, when it closes":  folds{window.Hopping{Size: 12 * ms, Every: 5 * ms, Emit: close}, 0, aligned(12, 5, 0)}.once(0, 15),
 		"sliding, when it closes":  folds{window.Sliding{Size: 8 * ms, Grace: 30 * ms, Emit: close}, 0, atRecords(8)}.once(31, 30),
 		"session, when it closes":  folds{window.Session{Gap: 4 * ms, Grace: 2 * ms, Emit: close}, 0, sessions(4, 2, true)}.once(7, 15),
+
+		"tumbling, every second":                        folds{window.Tumbling{Size: 10 * ms, Grace: 4 * ms, Emit: second}, long, aligned(10, 10, 4)}.every(20),
+		"hopping, every second":                         folds{window.Hopping{Size: 12 * ms, Every: 5 * ms, Grace: 6 * ms, Emit: second}, long, aligned(12, 5, 6)}.every(20),
+		"sliding, every second":                         folds{window.Sliding{Size: 8 * ms, Grace: 30 * ms, Emit: second}, long, atRecords(8)}.every(30),
+		"session, every second":                         folds{window.Session{Gap: 4 * ms, Grace: 2 * ms, Emit: second}, long, sessions(4, 2, false)}.every(20),
+		"tumbling, every second, as long as it is kept": folds{window.Tumbling{Size: 10 * ms, Grace: 4 * ms, Emit: second}, 0, aligned(10, 10, 4)}.every(20),
+
+		"tumbling, suppressed until it closes": folds{window.Tumbling{Size: 10 * ms, Grace: 4 * ms}, 0, aligned(10, 10, 4)}.suppressed(4, 15),
+		"hopping, suppressed until it closes":  folds{window.Hopping{Size: 12 * ms, Every: 5 * ms}, 0, aligned(12, 5, 0)}.suppressed(0, 15),
+		"sliding, suppressed until it closes":  folds{window.Sliding{Size: 8 * ms, Grace: 20 * ms}, 0, atRecords(8)}.suppressed(20, 15),
+		"session, suppressed until it closes":  folds{window.Session{Gap: 4 * ms, Grace: 20 * ms}, 0, sessions(4, 20, false)}.suppressed(24, 15),
 	})
 }
 
@@ -73,8 +86,14 @@ func (f folds) store() state.Store[window.Key[string], string] {
 	return state.Store[window.Key[string], string]{Name: "kept", Key: window.Keys(serde.String, f.windows), Value: serde.String, Retention: f.retention}
 }
 
-func (f folds) build(b *topology.Builder) {
-	r := kstream.Reduce(kstream.WindowedBy(kstream.GroupByKey(kstream.From(b, text("in"))), f.windows), bag, f.store())
+func (f folds) table(b *topology.Builder) ktable.Table[window.Key[string], string] {
+	return kstream.Reduce(kstream.WindowedBy(kstream.GroupByKey(kstream.From(b, text("in"))), f.windows), bag, f.store())
+}
+
+func (f folds) build(b *topology.Builder) { sendChanges(f.table(b)) }
+
+// sendChanges sends the changes of a table of windows to the topic out.
+func sendChanges(r ktable.Table[window.Key[string], string]) {
 	byText := kstream.SelectKey(kstream.Changes(r), func(k window.Key[string], _ *string) string { return conformance.At(k) })
 	kstream.To(byText, topology.Nullable(text("out")))
 }
@@ -123,19 +142,92 @@ func (f folds) once(after, late int64) conformance.Law {
 		Topics: []string{"in"}, Late: late, Build: f.build,
 		Got: func(_ *driver, out []record) []string { return texts(out) },
 		Want: func(in []record) []string {
-			times := streamTimes(in)
-			step := func(c cell) int { n, _ := slices.BinarySearch(times, c.end+after); return n }
-			closed := slices.DeleteFunc(f.in(in), func(c cell) bool { return step(c) == len(times) })
-			slices.SortFunc(closed, func(a, b cell) int {
-				return cmp.Or(cmp.Compare(step(a), step(b)), cmp.Compare(a.end, b.end), cmp.Compare(a.start, b.start), cmp.Compare(a.key, b.key))
-			})
-			var rows []record
-			for _, c := range closed {
-				rows = append(rows, c.row())
-			}
-			return texts(rows)
+			return texts(f.closed(in, after, func(a, b cell) int {
+				return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.start, b.start), cmp.Compare(a.key, b.key))
+			}))
 		},
 	}
+}
+
+// closed are the results of the windows that have closed, so long after their end, by the
+// step that closes them, and then in order.
+func (f folds) closed(in []record, after int64, order func(a, b cell) int) (rows []record) {
+	times := streamTimes(in)
+	step := func(c cell) int { n, _ := slices.BinarySearch(times, c.end+after); return n }
+	cells := slices.DeleteFunc(f.in(in), func(c cell) bool { return step(c) == len(times) })
+	slices.SortFunc(cells, func(a, b cell) int { return cmp.Or(cmp.Compare(step(a), step(b)), order(a, b)) })
+	for _, c := range cells {
+		rows = append(rows, c.row())
+	}
+	return rows
+}
+
+// suppressed is the law of results that are held back until their windows are over, so long
+// after their end: each comes once, by the step that ends it, then by end, key and start.
+// Records are never so late that a window is still updated when it was sent.
+func (f folds) suppressed(after, late int64) conformance.Law {
+	return conformance.Law{
+		Topics: []string{"in"}, Late: late,
+		Build: func(b *topology.Builder) {
+			waiting := f.store()
+			waiting.Name = "waiting"
+			sendChanges(ktable.SuppressUntilClose(f.table(b), ktable.Buffer{}, waiting))
+		},
+		Got: func(_ *driver, out []record) []string { return texts(out) },
+		Want: func(in []record) []string {
+			return texts(f.closed(in, after, func(a, b cell) int {
+				return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.key, b.key), cmp.Compare(a.start, b.start))
+			}))
+		},
+	}
+}
+
+// every is the law of results that are sent once a second: the windows that changed since
+// the last time, as they are now, by key, end and start. A session that was merged into
+// another is a delete, even if it was never sent.
+func (f folds) every(late int64) conformance.Law {
+	return conformance.Law{
+		Topics: []string{"in"}, Late: late, Tick: 1000, Build: f.build,
+		Got: func(_ *driver, out []record) []string { return texts(out) },
+		Want: func(in []record) (rows []string) {
+			var records []record
+			before, changed := map[bounds]record{}, map[bounds]record{}
+			for _, r := range in {
+				if r.Topic == "" {
+					for _, b := range slices.SortedFunc(maps.Keys(changed), bounds.compare) {
+						rows = append(rows, changed[b].String())
+					}
+					clear(changed)
+					continue
+				}
+				records = append(records, r)
+				now := map[bounds]record{}
+				for _, c := range f.in(records) {
+					b, row := bounds{c.key, c.end, c.start}, c.row()
+					if now[b] = row; before[b].Value == nil || *before[b].Value != *row.Value {
+						changed[b] = row
+					}
+				}
+				for b, row := range before {
+					if now[b].Value == nil {
+						changed[b] = record{Key: row.Key, Time: b.end}
+					}
+				}
+				before = now
+			}
+			return rows
+		},
+	}
+}
+
+// bounds are a window's.
+type bounds struct {
+	key        string
+	end, start int64
+}
+
+func (a bounds) compare(b bounds) int {
+	return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.end, b.end), cmp.Compare(a.start, b.start))
 }
 
 // texts are records as text.

@@ -1,6 +1,7 @@
 package ktable_test
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -261,45 +262,48 @@ func versionsOf(in []record) (all []string) {
 	return all
 }
 
-// Updates of a row wait since the first of them, for so long as is said; then the last is
-// sent. The oldest come first.
+// Updates of a row wait since the first of them, for so long as is said, or until there are
+// too many rows; then the last is sent. The oldest come first.
 func TestSuppressAgainstAnOracle(t *testing.T) {
 	const wait = 12
-	check(t, map[string]conformance.Law{"suppress": {
-		Topics: []string{"in"}, Nulls: true, Late: 10,
-		Build: func(b *topology.Builder) {
-			ktable.To(ktable.Suppress(ktable.From(b, text("in")), wait*time.Millisecond, ktable.Buffer{}, rowsIn("waiting")), text("out"))
-		},
-		Got: func(_ *streamstest.Driver, out []record) (all []string) {
-			for _, r := range out {
-				all = append(all, r.String())
-			}
-			return all
-		},
-		Want: func(in []record) (all []string) {
-			type update struct {
-				since int64
-				last  record
-			}
-			waiting, now := map[string]update{}, int64(0)
-			for _, r := range in {
-				now = max(now, r.Time)
-				u, ok := waiting[r.Key]
-				if !ok {
-					u.since = r.Time
+	suppressed := func(rows int) conformance.Law {
+		return conformance.Law{
+			Topics: []string{"in"}, Nulls: true, Late: 10,
+			Build: func(b *topology.Builder) {
+				ktable.To(ktable.Suppress(ktable.From(b, text("in")), wait*time.Millisecond, ktable.Buffer{MaxRecords: rows}, rowsIn("waiting")), text("out"))
+			},
+			Got: func(_ *streamstest.Driver, out []record) (all []string) {
+				for _, r := range out {
+					all = append(all, r.String())
 				}
-				u.last = r
-				waiting[r.Key] = u
-				for since := int64(0); since <= now-wait; since++ {
-					for _, k := range slices.Sorted(maps.Keys(waiting)) {
-						if u := waiting[k]; u.since == since {
-							all = append(all, u.last.String())
-							delete(waiting, k)
-						}
+				return all
+			},
+			Want: func(in []record) (all []string) {
+				type update struct {
+					since int64
+					last  record
+				}
+				var waiting []update // the oldest first
+				now := int64(0)
+				for _, r := range in {
+					now = max(now, r.Time)
+					u := update{r.Time, r}
+					if i := slices.IndexFunc(waiting, func(u update) bool { return u.last.Key == r.Key }); i >= 0 {
+						u.since = waiting[i].since
+						waiting = slices.Delete(waiting, i, i+1)
+					}
+					waiting = append(waiting, u)
+					slices.SortFunc(waiting, func(a, b update) int {
+						return cmp.Or(cmp.Compare(a.since, b.since), cmp.Compare(a.last.Key, b.last.Key))
+					})
+					for len(waiting) > 0 && (waiting[0].since <= now-wait || rows > 0 && len(waiting) > rows) {
+						all = append(all, waiting[0].last.String())
+						waiting = waiting[1:]
 					}
 				}
-			}
-			return all
-		},
-	}})
+				return all
+			},
+		}
+	}
+	check(t, map[string]conformance.Law{"suppress": suppressed(0), "suppress, at most two rows": suppressed(2)})
 }

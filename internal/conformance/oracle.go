@@ -32,10 +32,12 @@ type Law struct {
 	Topics []string // of text, that records are written to
 	Nulls  bool     // values may be null
 	Late   int64    // how much earlier than the latest record one may be, ms
+	Tick   int64    // ms by which the wall clock goes on, now and then; 0: it stands still
 
 	// Got says what is there. Out are the records that were sent to the topic out so far.
 	Got func(d *streamstest.Driver, out []Record) []string
-	// Want says what should be there, from all records so far.
+	// Want says what should be there, from all records so far. Where the wall clock went on is
+	// a record of no topic.
 	Want func(in []Record) []string
 }
 
@@ -54,15 +56,18 @@ func (r Record) String() string {
 	return fmt.Sprintf("%s=%s@%d", r.Key, *r.Value, r.Time)
 }
 
-// event is a record that is sent, or a restart of all tasks.
+// event is a record that is sent, a tick of the wall clock, or a restart of all tasks.
 type event struct {
 	Record
 	restart bool
 }
 
 func (e event) String() string {
-	if e.restart {
+	switch {
+	case e.restart:
 		return "restart"
+	case e.Topic == "":
+		return "tick"
 	}
 	return e.Topic + " " + e.Record.String()
 }
@@ -100,6 +105,10 @@ func (l Law) random(r *rand.Rand, n int) (events []event) {
 			events = append(events, event{restart: true})
 			continue
 		}
+		if l.Tick > 0 && r.IntN(6) == 0 {
+			events = append(events, event{})
+			continue
+		}
 		now += r.Int64N(5)
 		if r.IntN(25) == 0 {
 			now += 40
@@ -127,9 +136,13 @@ func (l Law) run(t streamstest.T, events []event) (n int, want, got []string) {
 	d := streamstest.New(t, topo)
 	var in, out []Record
 	for i, e := range events {
-		if e.restart {
+		switch {
+		case e.restart:
 			d.Restart()
-		} else {
+		case e.Topic == "":
+			d.Advance(time.Duration(l.Tick) * time.Millisecond)
+			in = append(in, e.Record)
+		default:
 			streamstest.Send(d, nullableText(e.Topic), topology.Record[string, *string]{Key: e.Key, Value: e.Value, Time: time.UnixMilli(e.Time)})
 			in = append(in, e.Record)
 		}
