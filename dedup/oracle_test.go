@@ -16,19 +16,19 @@ import (
 // A record passes unless one of its id passed within so much time, before or after it. It
 // is known of all that are not later than that.
 func TestByAgainstAnOracle(t *testing.T) {
-	const within = 20
+	const within = 2 // few, so that records lie at its ends
 	conformance.Law{
 		Topics: []string{"in"}, Late: within,
 		Build: func(b *topology.Builder) {
 			seen := dedup.Seen[string]{Name: "seen", Key: serde.String, Within: within * time.Millisecond}
-			kstream.To(dedup.By(kstream.From(b, text("in")), func(_, id string) string { return id }, seen), text("out"))
+			kstream.To(dedup.By(kstream.From(b, text("in")), func(_, v string) string { return v[:1] }, seen), text("out"))
 		},
 		Got: func(_ *streamstest.Driver, out []conformance.Record) []string { return texts(out) },
 		Want: func(in []conformance.Record) []string {
 			var passed []conformance.Record
 			for _, r := range in {
 				same := func(p conformance.Record) bool {
-					return *p.Value == *r.Value && p.Time >= r.Time-within && p.Time <= r.Time+within
+					return (*p.Value)[:1] == (*r.Value)[:1] && p.Time >= r.Time-within && p.Time <= r.Time+within
 				}
 				if !slices.ContainsFunc(passed, same) {
 					passed = append(passed, r)

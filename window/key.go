@@ -109,7 +109,7 @@ func (s keys[K]) Split(dst []byte, k Key[K]) ([]byte, int64, int64, error) {
 		return dst, 0, 0, startError(start)
 	}
 	if s.session && end < start {
-		return dst, 0, 0, fmt.Errorf("window: a session ends at %v, before it starts at %v: set Start and End of its key", k.End, k.Start)
+		return dst, 0, 0, endError(start, end)
 	}
 	dst, err := s.inner.Append(dst, k.Key)
 	if err != nil {
@@ -124,6 +124,9 @@ func (s keys[K]) Join(key []byte, start, end int64) (Key[K], error) {
 	}
 	if start < 0 {
 		return Key[K]{}, startError(start)
+	}
+	if s.session && end < start {
+		return Key[K]{}, endError(start, end)
 	}
 	k, err := s.inner.Decode(key)
 	if err != nil {
@@ -142,4 +145,9 @@ func (s keys[K]) Windows() Windows { return s.windows }
 func startError(start int64) error {
 	return fmt.Errorf("window: a windowed key starts at %s, and no window starts before 1970: set its Start to that of a window",
 		time.UnixMilli(start).UTC().Format(time.RFC3339Nano))
+}
+
+func endError(start, end int64) error {
+	return fmt.Errorf("window: a session ends at %s, before it starts at %s: set Start and End of its key",
+		time.UnixMilli(end).UTC().Format(time.RFC3339Nano), time.UnixMilli(start).UTC().Format(time.RFC3339Nano))
 }

@@ -203,13 +203,49 @@ func FuzzKeys(f *testing.F) {
 	})
 }
 
+// A session's key says when it ends, too. Neither time is before 1970, nor the end before
+// the start.
+func FuzzSessionKeys(f *testing.F) {
+	f.Add("EUR", int64(0), int64(0))
+	f.Add("", int64(5), int64(math.MaxInt64))
+	f.Add("EUR", int64(-1), int64(0))
+	f.Add("EUR", int64(1), int64(0))
+	keys := window.Keys(serde.String, window.Session{Gap: time.Minute})
+	sp := keys.(window.Splitter[window.Key[string]])
+	f.Fuzz(func(t *testing.T, key string, start, end int64) {
+		k := window.Key[string]{Key: key, Start: time.UnixMilli(start).UTC(), End: time.UnixMilli(end).UTC()}
+		data, err := keys.Append(nil, k)
+		require.Equal(t, start < 0 || end < start, err != nil)
+		if err != nil {
+			return
+		}
+		back, err := keys.Decode(data)
+		require.NoError(t, err)
+		require.Equal(t, k, back)
+
+		inner, from, to, err := sp.Split(nil, back)
+		require.NoError(t, err)
+		require.Equal(t, []int64{start, end}, []int64{from, to})
+		joined, err := sp.Join(inner, from, to)
+		require.NoError(t, err)
+		require.Equal(t, k, joined)
+	})
+}
+
 func FuzzKeysDecode(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte("EUR12345678"))
 	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff"))
+	f.Add([]byte("\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x02")) // ends before it starts
 	keys := window.Keys(serde.Bytes, day)
 	numbers := window.Keys(serde.Int64, day)
+	sessions := window.Keys(serde.Bytes, window.Session{Gap: time.Minute})
 	f.Fuzz(func(t *testing.T, data []byte) {
+		if k, err := sessions.Decode(data); err == nil {
+			back, err := sessions.Append(nil, k)
+			require.NoError(t, err)
+			require.Equal(t, data, back)
+		}
 		if k, err := keys.Decode(data); err == nil {
 			back, err := keys.Append(nil, k)
 			require.NoError(t, err)

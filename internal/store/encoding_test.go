@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"math"
 	"testing"
 
@@ -31,6 +32,32 @@ func FuzzWindowKey(f *testing.F) {
 		key, start, _, err := splitChangelogWindowKey(c)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(a, key) && s == start)
+	})
+}
+
+// FuzzVersionKeys checks that the versions of a key lie together, newest first, whatever
+// other keys there are, and that they expire in the order of the ends of their validity.
+func FuzzVersionKeys(f *testing.F) {
+	f.Add([]byte("a"), int64(1), int64(3), []byte("a\x00"), int64(2), int64(3))
+	f.Add([]byte{}, int64(math.MinInt64), int64(-1), []byte{0}, int64(0), int64(math.MaxInt64))
+	f.Add([]byte{0, 0xFF}, int64(0), int64(1), []byte{0, 1}, int64(-1), int64(0))
+	f.Fuzz(func(t *testing.T, a []byte, at, until int64, b []byte, at2, until2 int64) {
+		escA, escB := appendEscaped(nil, a), appendEscaped(nil, b)
+		x, y := versionKey(escA, at), versionKey(escB, at2)
+		require.Equal(t, at, versionTime(x))
+		require.Equal(t, cmp.Or(bytes.Compare(a, b), cmp.Compare(at2, at)), bytes.Compare(x, y), "%x at %d against %x at %d", a, at, b, at2)
+
+		// What is read between the bounds of a key is of that key alone.
+		lo, hi := versionKey(escA, newest), versionKey(escA, noTime)
+		if bytes.Compare(lo, y) <= 0 && bytes.Compare(y, hi) <= 0 {
+			require.Equal(t, a, b)
+		}
+
+		x, y = expiryKey(until, escA, at), expiryKey(until2, escB, at2)
+		require.Equal(t, cmp.Or(cmp.Compare(until, until2), bytes.Compare(a, b), cmp.Compare(at, at2)), bytes.Compare(x, y))
+		n := len(x) - timeLen // as expireVersion takes it apart
+		require.True(t, bytes.Equal(a, unescape(x[1+timeLen:n])))
+		require.Equal(t, at, readTime(x[n:]))
 	})
 }
 
