@@ -12,6 +12,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -48,6 +49,8 @@ type Options struct {
 	OnBadRecord func(streams.BadRecord) streams.Decision
 	// DeadLetterTopic is where the decision DeadLetter sends records. None by default.
 	DeadLetterTopic string
+
+	batch int // how many records a task is handed at once, at most; 1 by default
 }
 
 // T is what a driver needs of a test, which fails where the program does. A *testing.T is
@@ -80,6 +83,7 @@ type Driver struct {
 	globals []*plan.GlobalRows
 	topics  map[string]*topic
 	order   []string // of topics, as they came up
+	waiting int      // records that were sent and wait for a batch of them
 	wall    int64
 }
 
@@ -135,7 +139,7 @@ func New(t T, topo *topology.Topology) *Driver {
 // New starts a driver.
 func (o Options) New(t T, topo *topology.Topology) *Driver {
 	t.Helper()
-	o.Partitions, o.CommitEvery = max(o.Partitions, 1), max(o.CommitEvery, 1)
+	o.Partitions, o.CommitEvery, o.batch = max(o.Partitions, 1), max(o.CommitEvery, 1), max(o.batch, 1)
 	d := &Driver{t: t, o: o, plan: (*plan.Plan)(topo), stores: map[string][]*store.Store{}, topics: map[string]*topic{}}
 	if !o.Start.IsZero() {
 		d.wall = o.Start.UnixMilli()
@@ -274,6 +278,7 @@ func (d *Driver) Advance(by time.Duration) {
 // Commit makes every task commit, and processes what follows from that.
 func (d *Driver) Commit() {
 	d.t.Helper()
+	d.settle()
 	for _, run := range d.tasks {
 		d.commit(run)
 		d.settle()
@@ -323,7 +328,9 @@ func Send[K, V any](d *Driver, t topology.Topic[K, V], r topology.Record[K, V]) 
 		rec.partition = graph.Partition(rec.Key, n)
 	}
 	d.append(rec)
-	d.settle()
+	if d.waiting++; d.waiting >= d.o.batch {
+		d.settle()
+	}
 }
 
 func encode[T any](d *Driver, topic string, s serde.Serde[T], v T) []byte {
@@ -354,8 +361,10 @@ func (d *Driver) append(r record) {
 // partitions the one goes first whose next record has the least time.
 func (d *Driver) settle() {
 	d.t.Helper()
+	d.waiting = 0
 	for {
 		var next *part
+		var in *topic
 		var first record
 		for _, name := range d.order {
 			t := d.topics[name]
@@ -365,16 +374,21 @@ func (d *Driver) settle() {
 					continue
 				}
 				if r := t.records[p.records[p.taken]]; next == nil || r.Time < first.Time {
-					next, first = p, r
+					next, in, first = p, t, r
 				}
 			}
 		}
 		if next == nil {
 			return
 		}
-		next.taken++
+		var batch []kafka.Record
+		for _, i := range next.records[next.taken:min(next.taken+d.o.batch, len(next.records))] {
+			batch = append(batch, in.records[i].Record)
+		}
+		next.taken += len(batch)
+		end := first.Offset + int64(len(batch))
 		for _, reader := range next.readers {
-			reader.task.Add(reader.slot, kafka.Batch{Records: []kafka.Record{first.Record}, Next: first.Offset + 1, End: first.Offset + 1})
+			reader.task.Add(reader.slot, kafka.Batch{Records: slices.Clone(batch), Next: end, End: end})
 			d.run(reader.task)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-df18afd4/streams/aggregate"
+	"github.com/seed-df18afd4/streams/dedup"
 	"github.com/seed-df18afd4/streams/kstream"
 	"github.com/seed-df18afd4/streams/ktable"
 	"github.com/seed-df18afd4/streams/serde"
@@ -21,15 +22,17 @@ import (
 
 var seed = flag.Uint64("seed", 1, "first seed of the random inputs")
 
-// However a topology runs - with a record cache, with few commits, in many partitions,
-// with restarts in the middle - its tables end the same.
+// However a topology runs - with a record cache, with few commits, in many partitions, with
+// many records at once, with restarts in the middle - its tables end the same.
 func TestTablesDoNotDependOnHowTheyAreComputed(t *testing.T) {
 	runs := map[string]streamstest.Options{
 		"cached":          {CacheBytes: 1 << 20, CommitEvery: 10},
 		"cached a little": {CacheBytes: 1000, CommitEvery: 50},
 		"few commits":     {CommitEvery: 25},
 		"partitions":      {Partitions: 3},
-		"all of it":       {Partitions: 4, CommitEvery: 7, CacheBytes: 2000},
+		"batches":         streamstest.Options{}.InBatches(10),
+		"one batch":       streamstest.Options{}.InBatches(1000),
+		"all of it":       streamstest.Options{Partitions: 4, CommitEvery: 7, CacheBytes: 2000}.InBatches(5),
 	}
 	for name, build := range metamorphic {
 		t.Run(name, func(t *testing.T) {
@@ -49,6 +52,7 @@ var (
 	left  = topology.Topic[string, string]{Name: "left", Key: serde.String, Value: serde.String}
 	right = topology.Topic[string, string]{Name: "right", Key: serde.String, Value: serde.String}
 	hour  = window.Hopping{Size: 40 * time.Millisecond, Every: 20 * time.Millisecond, Grace: time.Hour}
+	slide = window.Sliding{Size: 10 * time.Millisecond, Grace: time.Hour}
 	gap   = window.Session{Gap: 15 * time.Millisecond, Grace: time.Hour}
 )
 
@@ -120,6 +124,50 @@ var metamorphic = map[string]func(b *topology.Builder) outcome{
 		l, r := ktable.Materialize(ktable.From(b, left), text("l")), ktable.Materialize(ktable.From(b, right), text("r"))
 		j := ktable.JoinForeignKey(l, r, func(_, v string) (string, bool) { return v[:1], true },
 			func(v, w string) string { return v + "-" + w }, "fk")
+		ktable.Materialize(j, text("joined"))
+		return rows(text("joined"))
+	},
+	"reduced": func(b *topology.Builder) outcome {
+		kstream.Reduce(kstream.GroupByKey(kstream.From(b, left)), func(a, v string) string { return a + v }, text("all"))
+		return rows(text("all"))
+	},
+	"two streams in one fold": func(b *topology.Builder) outcome {
+		n := aggregate.Sum(length)
+		kstream.Cogroup(counts("n"), kstream.Folding(kstream.GroupByKey(kstream.From(b, left)), n), kstream.Folding(kstream.GroupByKey(kstream.From(b, right)), n))
+		return rows(counts("n"))
+	},
+	"sliding windows": func(b *topology.Builder) outcome {
+		g := kstream.WindowedBy(kstream.GroupByKey(kstream.From(b, left)), slide)
+		kstream.Count(g, windowed("n", slide))
+		return rows(windowed("n", slide))
+	},
+	"the last of a key": func(b *topology.Builder) outcome {
+		kstream.ToTable(kstream.From(b, left), text("last"))
+		return rows(text("last"))
+	},
+	"the latest of a key": func(b *topology.Builder) outcome {
+		past := text("latest")
+		past.History = time.Hour
+		kstream.ToTable(kstream.From(b, left), past)
+		return rows(past)
+	},
+	"without repeats": func(b *topology.Builder) outcome {
+		id := func(k, v string) string { return k + v }
+		once := dedup.By(kstream.From(b, left), id, dedup.Seen[string]{Name: "seen", Key: serde.String, Within: time.Hour})
+		kstream.Reduce(kstream.GroupByKey(once), func(a, v string) string { return a + v }, text("once"))
+		return rows(text("once"))
+	},
+	"groups of a table": func(b *topology.Builder) outcome {
+		g := ktable.GroupBy(ktable.From(b, left), func(k, v string) (string, int64) { return v[:1], length(v + k) },
+			topology.Topic[string, int64]{Name: "by-letter", Key: serde.String, Value: serde.Int64})
+		n := ktable.Reduce(g, func(a, n int64) int64 { return a + n }, func(a, n int64) int64 { return a - n }, counts("sums"))
+		ktable.Materialize(ktable.Filter(n, func(_ string, n int64) bool { return n != 0 }), counts("some")) // a group that is empty stays
+		return rows(counts("some"))
+	},
+	"left foreign key": func(b *topology.Builder) outcome {
+		l, r := ktable.Materialize(ktable.From(b, left), text("l")), ktable.Materialize(ktable.From(b, right), text("r"))
+		j := ktable.LeftJoinForeignKey(l, r, func(_, v string) (string, bool) { return v[:1], v[1:] != "2" },
+			func(v, w string, ok bool) string { return fmt.Sprint(v, "-", w, ok) }, "fk")
 		ktable.Materialize(j, text("joined"))
 		return rows(text("joined"))
 	},
