@@ -116,66 +116,101 @@ type joining[K, V, W, R any] struct {
 func side[K, V, W, R any](in Stream[K, V], j joining[K, V, W, R], stores []*graph.Store) *graph.Step {
 	var s *graph.Step
 	s = graph.Map(in.Step, "join-side", func(w *graph.Wiring, next graph.Handler[K, R]) graph.Handler[K, V] {
-		mine := typed.NewList(j.name+j.put, j.key, j.mine, w.StoreOf(s, j.name+j.put))
-		theirs := typed.NewList(j.name+j.get, j.key, j.theirs, w.StoreOf(s, j.name+j.get))
-		clock, number := w.Clock(j.name), w.Clock(j.name+j.put)
+		p := &joiner[K, V, W, R]{
+			joining: j, w: w, next: next,
+			own:   typed.NewList(j.name+j.put, j.key, j.mine, w.StoreOf(s, j.name+j.put)),
+			other: typed.NewList(j.name+j.get, j.key, j.theirs, w.StoreOf(s, j.name+j.get)),
+			clock: w.Clock(j.name), number: w.Clock(j.name + j.put),
+			alone: j.emit(w, s, next),
+		}
 		null, nullValue := graph.NullKey[K](), graph.NullValue[V]()
-		alone := j.emit(w, s, next)
-		var none W
-		var out plan.Meta
 		return func(k K, v V, m *plan.Meta) error {
-			clock.Advance(m.Time)
+			p.clock.Advance(m.Time)
 			noKey := null(k, m)
 			switch {
 			case nullValue(v):
 				w.Drop(plan.NullValue)
 				return nil
 			case noKey && j.keep:
-				return next(k, j.f(v, true, none, false), m)
+				return p.unpaired(k, v, m)
 			case noKey:
 				w.Drop(plan.NullKey)
 				return nil
 			}
-			if alone != nil && m.Time == clock.Time {
-				if err := alone.close(m, j.after); err != nil {
-					return err
-				}
-			}
-			met := false
-			for other, err := range theirs.Between(k, max(m.Time-j.before, 0), max(m.Time+j.after, 0)) {
-				if err != nil {
-					return err
-				}
-				met = true
-				if alone != nil {
-					if err := alone.met(k, other.Time, !j.left); err != nil {
-						return err
-					}
-				}
-				out = *m
-				out.Time = max(m.Time, other.Time)
-				if err := next(k, j.f(v, true, other.Value, true), &out); err != nil {
-					return err
-				}
-			}
-			if !met && j.keep {
-				if m.Time+j.after < clock.Time {
-					if err := next(k, j.f(v, true, none, false), m); err != nil {
-						return err
-					}
-				} else if err := wait(alone, k, v, m.Time, j); err != nil {
-					return err
-				}
-			}
-			number.Time = max(number.Time, 0) + 1 // the first is 1, as in Kafka Streams
-			if dropped, err := mine.Add(k, m.Time, uint32(number.Time), v); dropped || err != nil {
-				w.Drop(plan.Late)
-				return err
-			}
-			return nil
+			return p.take(k, v, m)
 		}
 	})
 	return s.Use(stores...)
+}
+
+// joiner is one side of a join in a task.
+type joiner[K, V, W, R any] struct {
+	joining[K, V, W, R]
+	w      *graph.Wiring
+	next   graph.Handler[K, R]
+	own    *typed.List[K, V]
+	other  *typed.List[K, W]
+	clock  *plan.Clock
+	number *plan.Clock      // of the records of this side
+	alone  *unmatched[K, R] // nil: the join has none
+	out    plan.Meta
+}
+
+// take sends what the clock has closed, pairs a record with those that it meets, and keeps
+// it for those to come.
+func (p *joiner[K, V, W, R]) take(k K, v V, m *plan.Meta) error {
+	if p.alone != nil && m.Time == p.clock.Time {
+		if err := p.alone.close(m, p.after); err != nil {
+			return err
+		}
+	}
+	met, err := p.meet(k, v, m)
+	if err != nil {
+		return err
+	}
+	if !met && p.keep {
+		if m.Time+p.after < p.clock.Time {
+			err = p.unpaired(k, v, m)
+		} else {
+			err = wait(p.alone, k, v, m.Time, p.joining)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	p.number.Time = max(p.number.Time, 0) + 1 // the first is 1, as in Kafka Streams
+	dropped, err := p.own.Add(k, m.Time, uint32(p.number.Time), v)
+	if dropped {
+		p.w.Drop(plan.Late)
+	}
+	return err
+}
+
+// meet sends the pairs of a record with those of the other side within its time.
+func (p *joiner[K, V, W, R]) meet(k K, v V, m *plan.Meta) (met bool, err error) {
+	for other, err := range p.other.Between(k, max(m.Time-p.before, 0), max(m.Time+p.after, 0)) {
+		if err != nil {
+			return met, err
+		}
+		met = true
+		if p.alone != nil {
+			if err := p.alone.met(k, other.Time, !p.left); err != nil {
+				return met, err
+			}
+		}
+		p.out = *m
+		p.out.Time = max(m.Time, other.Time)
+		if err := p.next(k, p.f(v, true, other.Value, true), &p.out); err != nil {
+			return met, err
+		}
+	}
+	return met, nil
+}
+
+// unpaired sends a record with none.
+func (p *joiner[K, V, W, R]) unpaired(k K, v V, m *plan.Meta) error {
+	var none W
+	return p.next(k, p.f(v, true, none, false), m)
 }
 
 // wait keeps a record that has met none so far.

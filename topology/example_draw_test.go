@@ -71,3 +71,31 @@ func ExampleTopology_Mermaid() {
 	//   classDef group fill:#f6f8fa,stroke:#d0d7de,color:#1f2328
 	//   class group0 group
 }
+
+func ExampleTopology_DOT() {
+	b := topology.NewBuilder()
+	kstream.To(kstream.Filter(kstream.From(b, payments), func(_ string, pounds int64) bool { return pounds >= 100 }), totals)
+	topo, err := b.Build()
+	if err != nil {
+		panic(err)
+	}
+
+	fmt.Print(topo.DOT())
+	// Output:
+	// digraph topology {
+	//   node [fontname="Helvetica" fontsize=11 fontcolor="#1f2328" style=filled]
+	//   edge [color="#57606a" arrowsize=0.7]
+	//   t0 [label="payments" shape=cylinder style="filled" fillcolor="#ddf4ff" color="#0969da"]
+	//   t1 [label="totals" shape=cylinder style="filled" fillcolor="#ddf4ff" color="#0969da"]
+	//   subgraph cluster0 {
+	//     label="sub-topology 0" labeljust=l fontname="Helvetica" fontsize=11 style=filled fillcolor="#f6f8fa" color="#d0d7de"
+	//     s0n0 [label="source-0" shape=box style="filled,rounded" fillcolor="#ffffff" color="#57606a"]
+	//     s0n1 [label="filter-1" shape=box style="filled,rounded" fillcolor="#ffffff" color="#57606a"]
+	//     s0n2 [label="sink-2" shape=box style="filled,rounded" fillcolor="#ffffff" color="#57606a"]
+	//   }
+	//   t0 -> s0n0
+	//   s0n0 -> s0n1
+	//   s0n1 -> s0n2
+	//   s0n2 -> t1
+	// }
+}

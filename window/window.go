@@ -169,7 +169,7 @@ type Emit struct {
 func Every(d time.Duration) Emit { return Emit{every: d} }
 
 // OnClose sends each window once, when stream time passes its end and grace, in the order
-// of the windows' ends, then of their keys. What comes later is too late for it.
+// of the windows' ends, then of their starts and keys. What comes later is too late for it.
 func OnClose() Emit { return Emit{onClose: true} }
 
 // Join says how far apart in time two records may be to meet in a join of streams: the
