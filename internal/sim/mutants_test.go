@@ -73,7 +73,7 @@ var mutants = []mutant{
 		{"(c.convert == nil || c.queue[0].Next <= c.limit)", "true"},
 	}},
 	{"a record that has met its partner still waits for one", "kstream/joinstream.go", [][2]string{
-		{"				if alone != nil {\n					if err := alone.met", "				if false {\n					if err := alone.met"},
+		{"		if p.alone != nil {\n			if err := p.alone.met", "		if false {\n			if err := p.alone.met"},
 	}},
 	{"a foreign-key join believes answers to what a row was before", "ktable/foreignkey.go", [][2]string{
 		{"if !bytes.Equal(hash, answer.Hash) {", "if false && !bytes.Equal(hash, answer.Hash) {"},
