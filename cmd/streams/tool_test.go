@@ -324,6 +324,21 @@ func TestDemo(t *testing.T) {
 	require.Contains(t, messages, "streams lag lunch-abroad --watch")
 }
 
+func TestDemoAsJSON(t *testing.T) {
+	code, out, messages := alone(t, "demo", "--payments", "200", "--json")
+	require.Equal(t, exitOK, code, messages)
+	all := strings.Split(strings.TrimSpace(out), "\n")
+	for _, line := range all {
+		require.True(t, json.Valid([]byte(line)), line)
+	}
+	require.Contains(t, all[0], `{"printed":"`)
+	var c demoCounts
+	require.NoError(t, json.Unmarshal([]byte(all[len(all)-1]), &c))
+	require.EqualValues(t, 200, c.Payments)
+	require.Equal(t, c.Abroad, c.Texts)
+	require.Positive(t, c.Texts)
+}
+
 // certificate makes a certificate of the loopback address and of a client, signed by itself,
 // and writes it and its key.
 func certificate(t *testing.T) (pair tls.Certificate, cert, key string) {
