@@ -371,11 +371,12 @@ func FuzzDecode(f *testing.F) {
 	f.Add(Subscription{Process: "p", Workers: 2, Tasks: ids(tasksOf(2)), Copies: map[plan.TaskID]int64{{Partition: 1}: 3}, Shape: Shape{"a", "b"}}.Encode())
 	f.Add(Assignment{Tasks: ids(tasksOf(1)), Warmups: ids(tasksOf(0, 1)), Processes: map[string]int{"p": 1}}.Encode())
 	f.Add([]byte{0, 1, 2})
+	f.Add([]byte(`{"version":1,"copies":{}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if s, err := DecodeSubscription(b); err == nil {
 			again, err := DecodeSubscription(s.Encode())
 			require.NoError(t, err)
-			require.Equal(t, s, again)
+			require.Equal(t, string(s.Encode()), string(again.Encode())) // no copies may be written in two ways
 		}
 		if a, err := DecodeAssignment(b); err == nil {
 			_, err := DecodeAssignment(a.Encode())
