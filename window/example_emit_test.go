@@ -66,6 +66,17 @@ func ExampleSession() {
 	//   from 0 to 15: 3
 }
 
+// What comes before the window's start is in none.
+func ExampleUnlimited() {
+	count(window.Unlimited{Start: time.Unix(10, 0)}, 5, 12, 100_000)
+	// Output:
+	// at 5:
+	// at 12:
+	//   from 10 to 9223372036854775: 1
+	// at 100000:
+	//   from 10 to 9223372036854775: 2
+}
+
 func ExampleOnClose() {
 	count(window.Tumbling{Size: 10 * time.Second, Grace: 5 * time.Second, Emit: window.OnClose()}, 1, 12, 3, 15)
 	// Output:
