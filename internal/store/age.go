@@ -68,7 +68,7 @@ func (s *Store) tooOld(next int64) error {
 	return corrupt(fmt.Errorf("its files are too old, and the changelog may not have all deletes since: %w", s.old))
 }
 
-// flushed notes that all rows are on disk.
+// flushed notes that all rows are on disk, and that they are those of now.
 func (s *Store) flushed() error {
 	now := s.res.now()
 	s.flushDue(now)

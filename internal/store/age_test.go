@@ -70,6 +70,19 @@ func TestOldFilesThatMissedNothing(t *testing.T) {
 	require.NoError(t, s.Restore(missed, 8), "it was up to date when it was opened")
 }
 
+// Files that are too old do not become younger by being opened and closed.
+func TestOldFilesStayOld(t *testing.T) {
+	c, dir := &clock{time.UnixMilli(1e12)}, t.TempDir()
+	s := c.open(t, dir, KeyValue, c.resources())
+	put(t, s, "key", "value")
+	require.NoError(t, s.Commit(5))
+	require.NoError(t, s.Close())
+
+	c.now = c.now.Add(100 * time.Hour)
+	require.NoError(t, c.open(t, dir, KeyValue, c.resources()).Close())
+	require.ErrorContains(t, c.open(t, dir, KeyValue, c.resources()).Restore(missed, 8), "too old")
+}
+
 // A process that runs for days and has little to write is killed: what is on disk is not
 // older than some hours.
 func TestRowsAreOnDiskNowAndThen(t *testing.T) {

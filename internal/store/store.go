@@ -253,7 +253,7 @@ func (s *Store) Flush() error {
 }
 
 func (s *Store) flush() error {
-	if err := s.engine.flush(); err != nil || s.spec.InMemory {
+	if err := s.engine.flush(); err != nil || s.spec.InMemory || s.old != nil {
 		return err
 	}
 	return s.flushed()
