@@ -15,8 +15,7 @@ type Sender[K, V any] func(k K, c Change[V], had bool, m *plan.Meta) error
 // SenderOf is how the changes of a table that the step keeps are sent on: at once, or, if
 // the task caches and the store does not refuse it, the last one of each row when the task
 // flushes, which it does before it commits. A row that was not there and is not there then
-// sends nothing, unless others look rows up in the table: they may have seen it meanwhile,
-// and sent what must be taken back.
+// sends nothing.
 //
 // What is held lies in memory alone: a crash loses it together with what made it.
 func SenderOf[K, V any](w *Wiring, s *Step, key serde.Serde[K], next Handler[K, Change[V]]) Sender[K, V] {
@@ -25,16 +24,19 @@ func SenderOf[K, V any](w *Wiring, s *Step, key serde.Serde[K], next Handler[K, 
 	}
 	c := &cache[K, V]{
 		total: w.Cache, node: w.nodes[s], context: w.Context, key: key, next: next,
-		null: typed.Nil[K](), index: map[string]int{}, seen: s.table.needed,
+		null: typed.Nil[K](), index: map[string]int{},
 	}
 	w.Cache.Add(c)
 	return c.hold
 }
 
 // cached says whether the changes of the table wait in a cache. Those of a table with
-// History do not: a change of an old version is one of its own.
+// History do not: a change of an old version is one of its own. Nor do those of a table in
+// which others look rows up: they would meet rows before their changes, and what they sent
+// then would not be taken back.
 func (s *Step) cached(w *Wiring) bool {
-	return w.Cache != nil && !s.table.kept.NoCache && s.table.kept.Kind != store.Versioned
+	t := s.table
+	return w.Cache != nil && !t.needed && !t.kept.NoCache && t.kept.Kind != store.Versioned
 }
 
 // cache holds the changes of one table in one task.
@@ -45,7 +47,6 @@ type cache[K, V any] struct {
 	key     serde.Serde[K]
 	next    Handler[K, Change[V]]
 	null    func(K) bool
-	seen    bool // others look the table's rows up, and do not wait for a flush
 
 	index   map[string]int // by encoded key
 	held    []heldChange[K, V]
@@ -113,7 +114,7 @@ func (c *cache[K, V]) Flush() error {
 	for i := range held {
 		h := &held[i]
 		c.total.Used -= len(h.name) + rowCost
-		if !h.change.HasNew && !h.had && !c.seen {
+		if !h.change.HasNew && !h.had {
 			continue
 		}
 		c.context.Node = c.node
