@@ -124,22 +124,6 @@ func TestRecordWithoutATime(t *testing.T) {
 	require.Equal(t, int64(-1), b.Records[0].Time)
 }
 
-func TestDecodeAllocatesNothingPerRecord(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector drops what a pool keeps")
-	}
-	f := &Fetcher{}
-	block := &sarama.FetchResponseBlock{RecordsSet: []*sarama.Records{batchOf(0, 1000, nil), batchOf(1000, 1000, nil)}}
-	allocs := testing.AllocsPerRun(100, func() {
-		b, err := f.decode(0, block)
-		if err != nil || len(b.Records) != 2000 {
-			t.Fatal(len(b.Records), err)
-		}
-		f.free.put(b.Records)
-	})
-	require.LessOrEqual(t, allocs, 2.0)
-}
-
 func TestRecordPoolGivesRoomAndKeepsNothing(t *testing.T) {
 	var p recordPool
 	for _, n := range []int{0, 1, 2, 3, 4, 7, 8, 1000, 1024} {

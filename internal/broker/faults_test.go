@@ -83,9 +83,6 @@ func produceNumbers(t *testing.T, p *Producer, topic string, partitions, records
 // and read: none is lost, doubled or out of order.
 func TestEveryRecordOnceAndInOrderWhileBrokersDie(t *testing.T) {
 	t.Parallel() // it waits for long, and does next to nothing meanwhile
-	if testing.Short() {
-		t.Skip("starts three brokers")
-	}
 	const partitions = 6
 	cluster := kafkatest.Start(t, kafkatest.Options{Brokers: 3})
 	c := dial(t, cluster.Addrs())

@@ -233,33 +233,3 @@ func TestCloseUnblocksWhatWaits(t *testing.T) {
 		})
 	}
 }
-
-func TestAddAllocatesNothingOnceWarm(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
-	c := onEmbedded(t)
-	topic := createTopic(t, c, 2, nil)
-	p := newProducer(t, c, ProducerOptions{})
-	targets := []*Target{p.Target(kafka.Partition{Topic: topic, Index: 0}), p.Target(kafka.Partition{Topic: topic, Index: 1})}
-	key, value := []byte("key"), make([]byte, 100)
-	hs := []kafka.Header{{Key: "trace", Value: []byte("abc")}}
-	const records = 1000
-	fill := func() {
-		for i := range records {
-			if err := p.Add(targets[i%2], key, value, hs, int64(i)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	// Twice the records, as many as the measurement takes: it runs fill once before. They are
-	// fewer than what would be sent by itself, so that only Add is measured.
-	require.Less(t, 2*records*encodedSize(key, value, hs), p.o.FlushBytes)
-	for range 2 {
-		fill()
-		fill()
-		require.NoError(t, p.Wait())
-	}
-	require.Zero(t, testing.AllocsPerRun(1, fill))
-	require.NoError(t, p.Wait())
-}

@@ -102,9 +102,6 @@ var failedSeed = regexp.MustCompile(`seed (\d+) fails: (.*)`)
 
 // TestMutants builds the simulation with each mistake, and expects that seeds find it.
 func TestMutants(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the simulation once for each mutant")
-	}
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
 	for _, m := range mutants {

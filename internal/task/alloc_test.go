@@ -1,3 +1,7 @@
+//go:build !race
+
+// The race detector makes pools forget.
+
 package task_test
 
 import (
@@ -21,9 +25,6 @@ func longs(name string) topology.Topic[int64, int64] {
 // again, with a commit behind it.
 func allocations(t *testing.T, build func(*topology.Builder)) float64 {
 	t.Helper()
-	if raceEnabled {
-		t.Skip("the race detector makes pools forget")
-	}
 	const many = 1000
 	r := start(t, build)
 	batch := kafka.Batch{Records: make([]kafka.Record, many)}
