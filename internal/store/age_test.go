@@ -26,6 +26,15 @@ func (c *clock) open(t *testing.T, dir string, kind Kind, r *Resources) *Store {
 	return s
 }
 
+// write leaves a store that has come to offset 5.
+func (c *clock) write(t *testing.T, dir string) {
+	t.Helper()
+	s := c.open(t, dir, KeyValue, c.resources())
+	put(t, s, "key", "value")
+	require.NoError(t, s.Commit(5))
+	require.NoError(t, s.Close())
+}
+
 // missed is what the changelog has after the store was away: another row, and of the row
 // that was deleted not even that.
 var missed = []kafka.Record{{Key: []byte("other"), Value: []byte("1"), Offset: 7}}
@@ -36,14 +45,10 @@ func TestFilesThatAreTooOldAreNotRestoredFrom(t *testing.T) {
 	for name, away := range map[string]time.Duration{"a day": 24 * time.Hour, "an hour": time.Hour, "back in time": -24 * time.Hour} {
 		t.Run(name, func(t *testing.T) {
 			c, dir := &clock{time.UnixMilli(1e12)}, t.TempDir()
-			s := c.open(t, dir, KeyValue, c.resources())
-			put(t, s, "key", "value")
-			require.NoError(t, s.Commit(5))
-			require.NoError(t, s.Close())
+			c.write(t, dir)
 
 			c.now = c.now.Add(away)
-			s = c.open(t, dir, KeyValue, c.resources())
-			err := s.Restore(missed, 8)
+			err := c.open(t, dir, KeyValue, c.resources()).Restore(missed, 8)
 			if away == time.Hour {
 				require.NoError(t, err)
 				return
@@ -58,13 +63,10 @@ func TestFilesThatAreTooOldAreNotRestoredFrom(t *testing.T) {
 // A store that has missed nothing is as good as new, however old its files are.
 func TestOldFilesThatMissedNothing(t *testing.T) {
 	c, dir := &clock{time.UnixMilli(1e12)}, t.TempDir()
-	s := c.open(t, dir, KeyValue, c.resources())
-	put(t, s, "key", "value")
-	require.NoError(t, s.Commit(5))
-	require.NoError(t, s.Close())
+	c.write(t, dir)
 
 	c.now = c.now.Add(100 * time.Hour)
-	s = c.open(t, dir, KeyValue, c.resources())
+	s := c.open(t, dir, KeyValue, c.resources())
 	put(t, s, "key", "newer")
 	require.NoError(t, s.Commit(6))
 	require.NoError(t, s.Restore(missed, 8), "it was up to date when it was opened")
@@ -73,10 +75,7 @@ func TestOldFilesThatMissedNothing(t *testing.T) {
 // Files that are too old do not become younger by being opened and closed.
 func TestOldFilesStayOld(t *testing.T) {
 	c, dir := &clock{time.UnixMilli(1e12)}, t.TempDir()
-	s := c.open(t, dir, KeyValue, c.resources())
-	put(t, s, "key", "value")
-	require.NoError(t, s.Commit(5))
-	require.NoError(t, s.Close())
+	c.write(t, dir)
 
 	c.now = c.now.Add(100 * time.Hour)
 	require.NoError(t, c.open(t, dir, KeyValue, c.resources()).Close())
@@ -112,15 +111,12 @@ func TestFilesOfUnknownAge(t *testing.T) {
 	for name, b := range map[string][]byte{"none": nil, "of another store": encodeAge(time.UnixMilli(1e12), 1), "cut": {1, 2, 3}} {
 		t.Run(name, func(t *testing.T) {
 			c, dir := &clock{time.UnixMilli(1e12)}, t.TempDir()
-			s := c.open(t, dir, KeyValue, c.resources())
-			require.NoError(t, s.Commit(5))
-			require.NoError(t, s.Close())
+			c.write(t, dir)
 			require.NoError(t, os.Remove(filepath.Join(dir, ageName)))
 			if b != nil {
 				require.NoError(t, os.WriteFile(filepath.Join(dir, ageName), b, 0o600))
 			}
-			s = c.open(t, dir, KeyValue, c.resources())
-			require.ErrorContains(t, s.Restore(missed, 8), "it is not known how old they are")
+			require.ErrorContains(t, c.open(t, dir, KeyValue, c.resources()).Restore(missed, 8), "it is not known how old they are")
 		})
 	}
 }
