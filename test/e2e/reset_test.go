@@ -247,6 +247,58 @@ func TestResetKilled(t *testing.T) {
 	})
 }
 
+// Each way to say where to begin again, as the tool takes it: what is counted then is what
+// the input has from there on.
+func TestResetToWhereverIsSaid(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, k *kafka, name string) {
+		c := newCounter(k, name)
+		seen := map[string][]int64{}
+		results := k.follow(name+"-totals", func(m *sarama.ConsumerMessage) {
+			seen[string(m.Key)] = append(seen[string(m.Key)], numberOf(m.Value))
+		})
+		conf := config(t, k, name)
+		a := run(t, counting(t, name, nil), conf)
+		c.count(20, 1)
+		time.Sleep(time.Second)
+		middle := time.Now()
+		c.count(20, 2)
+		a.stop()
+		positions := filepath.Join(t.TempDir(), "positions.csv")
+		lines := fmt.Sprintf("%[1]s,0,0\n%[1]s,1,0\n", name+"-lines")
+		require.NoError(t, os.WriteFile(positions, []byte(lines), 0o600))
+		all, second := []int64{1, 2, 3}, []int64{1, 2}
+		for _, way := range []struct {
+			to   []string
+			want []int64
+		}{
+			{[]string{"--to-earliest"}, all},
+			{[]string{"--to-offset", "0"}, all},
+			{[]string{"--by", "-1000"}, all}, // as far as there is any
+			{[]string{"--by", "-2h"}, all},
+			{[]string{"--from-file", positions}, all},
+			{[]string{"--to-time", middle.Format(time.RFC3339Nano)}, second},
+			{[]string{"--to-latest"}, nil},
+		} {
+			args := append([]string{"reset", name, "--execute", "--yes", "--brokers", strings.Join(k.addrs, ",")}, way.to...)
+			e2etest.Start(t, "reset", program(t, "streams"), args...).Wait(patience)
+			before := results.count()
+			results.locked(func() { clear(seen) })
+			a := run(t, counting(t, name, nil), conf)
+			a.awaitReady(patience)
+			await(t, patience, func() bool { return results.count() >= before+20*len(way.want) }, "%v: all is counted again", way.to)
+			await(t, patience, func() bool { return k.processed(name, name+"-lines") == 60 }, "%v: all is processed", way.to)
+			a.stop()
+			require.Equal(t, before+20*len(way.want), results.count(), "%v", way.to)
+			results.locked(func() {
+				for word, totals := range seen {
+					require.Equal(t, way.want, totals, "%v: %s", way.to, word)
+				}
+			})
+		}
+	})
+}
+
 // The tool is killed (kill -9) as soon as the registry says that a step is done. Run again, it
 // finishes what it had begun.
 func TestResetToolKilled(t *testing.T) {
