@@ -40,8 +40,9 @@ type Config struct {
 
 	// CacheBytes is the size of the record cache of a task: an update of a table waits in
 	// it until the next commit, and only the last one of a row is sent on. 0 by default:
-	// every update is sent at once. A store's NoCache leaves it out. The caches of all
-	// tasks together take a sixteenth of MemoryLimit at most.
+	// every update is sent at once. Left out are stores with NoCache, and tables in which
+	// a join looks rows up. The caches of all tasks together take a sixteenth of MemoryLimit
+	// at most.
 	CacheBytes int
 
 	// MemoryLimit is how many bytes all buffers and caches of the instance take together;

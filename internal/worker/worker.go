@@ -192,16 +192,16 @@ func (w *Worker) receive() error {
 // records were processed. Nothing more is processed when much waits to be committed: memory
 // is bounded even when commits have to wait. The next turn begins where this one ended.
 func (w *Worker) process() (total int, err error) {
-	if w.c.Paused() || w.overfull() {
+	uncommitted := w.uncommitted()
+	if w.c.Paused() || w.overfull(uncommitted) {
 		return 0, nil
 	}
-	uncommitted := w.uncommitted()
 	if w.search != nil {
 		return w.step()
 	}
 	wall := w.now.UnixMilli()
 	for range w.order {
-		if uncommitted > 2*w.c.MaxUncommitted {
+		if w.overfull(uncommitted) {
 			break
 		}
 		w.turns++
@@ -239,7 +239,7 @@ func (w *Worker) call(e *entry, wall int64, limit int) (int, error) {
 }
 
 // overfull says whether so much waits to be committed that nothing more is processed.
-func (w *Worker) overfull() bool { return w.uncommitted() > 2*w.c.MaxUncommitted }
+func (w *Worker) overfull(uncommitted int) bool { return uncommitted > 2*w.c.MaxUncommitted }
 
 func (w *Worker) uncommitted() (n int) {
 	for _, e := range w.order {
@@ -337,7 +337,7 @@ func (w *Worker) commitDue() bool {
 
 // sleep waits until something arrives or is due.
 func (w *Worker) sleep(ctx context.Context) {
-	if !w.c.Paused() && !w.overfull() {
+	if !w.c.Paused() && !w.overfull(w.uncommitted()) {
 		w.fetcher.Starve()
 	}
 	next := w.now.Add(time.Second)
