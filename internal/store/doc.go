@@ -20,9 +20,9 @@
 // written in one batch, or in several with the position in the last, and batches become
 // durable in their order. So after a crash the rows are those of some older position, or
 // of newer ones that were committed too; rows are absolute values, so reading the
-// changelog again from that position gives the committed state exactly. What was not
-// committed is in memory only. A store that turns out to be corrupt is destroyed and
-// restored, never repaired.
+// changelog again from that position gives the committed state exactly, while it still has
+// the deletes since (age.go). What was not committed is in memory only. A store that turns
+// out to be corrupt, or too old, is destroyed and restored, never repaired.
 //
 // Window stores have one database a time bucket; segments.go has the argument for them.
 //
