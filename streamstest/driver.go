@@ -42,6 +42,10 @@ type Options struct {
 	// CacheBytes of the record cache: updates of tables wait in it for the next commit. 0 by
 	// default: they are sent at once.
 	CacheBytes int
+	// Batch is how many records a task is handed at once, at most, as it gets many at once
+	// from Kafka; 1 by default. [Driver.Commit], [Driver.Restart] and [Driver.Advance]
+	// process what waits for a full batch.
+	Batch int
 
 	// OnBadRecord decides about a record that could not be decoded or processed, as
 	// [streams.Config]'s does. By default, and where it says Fail, the test fails. A record
@@ -49,8 +53,6 @@ type Options struct {
 	OnBadRecord func(streams.BadRecord) streams.Decision
 	// DeadLetterTopic is where the decision DeadLetter sends records. None by default.
 	DeadLetterTopic string
-
-	batch int // how many records a task is handed at once, at most; 1 by default
 }
 
 // T is what a driver needs of a test, which fails where the program does. A *testing.T is
@@ -139,7 +141,7 @@ func New(t T, topo *topology.Topology) *Driver {
 // New starts a driver.
 func (o Options) New(t T, topo *topology.Topology) *Driver {
 	t.Helper()
-	o.Partitions, o.CommitEvery, o.batch = max(o.Partitions, 1), max(o.CommitEvery, 1), max(o.batch, 1)
+	o.Partitions, o.CommitEvery, o.Batch = max(o.Partitions, 1), max(o.CommitEvery, 1), max(o.Batch, 1)
 	d := &Driver{t: t, o: o, plan: (*plan.Plan)(topo), stores: map[string][]*store.Store{}, topics: map[string]*topic{}}
 	if !o.Start.IsZero() {
 		d.wall = o.Start.UnixMilli()
@@ -328,7 +330,7 @@ func Send[K, V any](d *Driver, t topology.Topic[K, V], r topology.Record[K, V]) 
 		rec.partition = graph.Partition(rec.Key, n)
 	}
 	d.append(rec)
-	if d.waiting++; d.waiting >= d.o.batch {
+	if d.waiting++; d.waiting >= d.o.Batch {
 		d.settle()
 	}
 }
@@ -382,7 +384,7 @@ func (d *Driver) settle() {
 			return
 		}
 		var batch []kafka.Record
-		for _, i := range next.records[next.taken:min(next.taken+d.o.batch, len(next.records))] {
+		for _, i := range next.records[next.taken:min(next.taken+d.o.Batch, len(next.records))] {
 			batch = append(batch, in.records[i].Record)
 		}
 		next.taken += len(batch)

@@ -30,9 +30,9 @@ func TestTablesDoNotDependOnHowTheyAreComputed(t *testing.T) {
 		"cached a little": {CacheBytes: 1000, CommitEvery: 50},
 		"few commits":     {CommitEvery: 25},
 		"partitions":      {Partitions: 3},
-		"batches":         streamstest.Options{}.InBatches(10),
-		"one batch":       streamstest.Options{}.InBatches(1000),
-		"all of it":       streamstest.Options{Partitions: 4, CommitEvery: 7, CacheBytes: 2000}.InBatches(5),
+		"batches":         {Batch: 10},
+		"one batch":       {Batch: 1000},
+		"all of it":       {Partitions: 4, CommitEvery: 7, CacheBytes: 2000, Batch: 5},
 	}
 	for name, build := range metamorphic {
 		t.Run(name, func(t *testing.T) {
