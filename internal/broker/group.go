@@ -44,6 +44,9 @@ type GroupConfig struct {
 	// Plan is called on the leader: who gets what. Members it leaves out get nothing. After
 	// an error it is called again, in another rebalance.
 	Plan func(members []GroupMember) (map[string]Assignment, error)
+	// Held is called when the coordinator has answered this member: nobody else is given its
+	// partitions before until.
+	Held func(until time.Time)
 	// Assigned is called with what this member got.
 	Assigned func(m Member, a Assignment)
 	// Lost is called when the partitions belong to somebody else now, or may.
@@ -223,6 +226,7 @@ func (g *Group) join(ctx context.Context, reason string) error {
 	if err := req.AddGroupProtocolMetadata(g.o.Protocol, meta); err != nil {
 		return err
 	}
+	sent := time.Now()
 	j, err := g.conn.JoinGroup(req)
 	if err != nil {
 		return err
@@ -230,6 +234,7 @@ func (g *Group) join(ctx context.Context, reason string) error {
 	g.answered = time.Now()
 	switch j.Err {
 	case sarama.ErrNoError:
+		g.o.Held(sent.Add(g.o.Session))
 		g.id = j.MemberId
 		g.o.Joined()
 		return g.sync(ctx, j)
@@ -257,6 +262,7 @@ func (g *Group) sync(ctx context.Context, j *sarama.JoinGroupResponse) error {
 			return errAgain
 		}
 	}
+	sent := time.Now()
 	r, err := g.conn.SyncGroup(req)
 	if err != nil {
 		return err
@@ -264,6 +270,7 @@ func (g *Group) sync(ctx context.Context, j *sarama.JoinGroupResponse) error {
 	g.answered = time.Now()
 	switch r.Err {
 	case sarama.ErrNoError:
+		g.o.Held(sent.Add(g.o.Session))
 	case sarama.ErrRebalanceInProgress:
 		g.generation = j.GenerationId
 		return errAgain
@@ -369,15 +376,18 @@ func (g *Group) follow(ctx context.Context) (reason string, err error) {
 			hurried = time.Time{}
 			beat.Reset(g.o.Heartbeat)
 		}
+		sent := time.Now()
 		r, err := g.heartbeat()
 		if err != nil {
 			return "", err
 		}
+		if r.Err == sarama.ErrNoError || r.Err == sarama.ErrRebalanceInProgress {
+			g.answered = time.Now()
+			g.o.Held(sent.Add(g.o.Session))
+		}
 		switch r.Err {
 		case sarama.ErrNoError:
-			g.answered = time.Now()
 		case sarama.ErrRebalanceInProgress:
-			g.answered = time.Now()
 			return "the group is rebalancing", nil
 		case sarama.ErrUnknownMemberId, sarama.ErrIllegalGeneration:
 			g.forget(r.Err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ func testGroup(group, topic string, assigned func(Member, Assignment)) GroupConf
 		Session: session, Rebalance: 30 * time.Second, Heartbeat: 50 * time.Millisecond,
 		Joining:  func() ([]byte, []kafka.Partition) { return nil, nil },
 		Joined:   func() {},
+		Held:     func(time.Time) {},
 		Plan:     func([]GroupMember) (map[string]Assignment, error) { return nil, nil },
 		Assigned: assigned,
 		Lost:     func(error) {},
@@ -204,10 +206,16 @@ func TestMemberThatCannotReachTheCoordinatorGivesUpItsPartitions(t *testing.T) {
 	topic, group := createTopic(t, c, 4, nil), kafkatest.Topic(t)
 	px := badnet.Before(t, c.seeds[0])[0]
 	far := dial(t, []string{px.Addr()})
-	a := join(t, far, group, topic, func(o *GroupConfig) { o.Session = 500 * time.Millisecond })
+	var held atomic.Pointer[time.Time]
+	a := join(t, far, group, topic, func(o *GroupConfig) {
+		o.Session = 500 * time.Millisecond
+		o.Held = func(until time.Time) { held.Store(&until) }
+	})
 	first := a.until(4)
+	eventually(t, "each heartbeat is a promise", func() bool { return time.Until(*held.Load()) > 400*time.Millisecond })
 	px.Block()
 	require.True(t, Fenced(<-a.lost), "as if the coordinator had said that the member is unknown")
+	require.True(t, held.Load().Before(time.Now()), "it is not given up before it has run out")
 	px.Unblock()
 	second := a.until(4)
 	require.Greater(t, second.Generation, first.Generation)

@@ -19,6 +19,11 @@ type ProducerOptions struct {
 	MaxBufferedBytes   int           // Add blocks while more than this is on its way; default 8 MiB
 	Timeout            time.Duration // no progress for so long is an error; default 2 minutes
 	Compression        string        // none, gzip, snappy, lz4 or zstd; default none
+
+	// Lease is until when the producer may send; after that it waits for a longer one.
+	// False: it may not send any more, and fails. It bounds what somebody without transactions
+	// may still write when others do its work. Default nil: it may always send.
+	Lease func() (until time.Time, ok bool)
 }
 
 func (o *ProducerOptions) setDefaults() {
@@ -255,3 +260,6 @@ func (p *Producer) Close() {
 }
 
 var errProducerClosed = errors.New("broker: the producer is closed")
+
+// ErrNoLease means that a producer will not be let send any more.
+var ErrNoLease = errors.New("broker: the producer may not send any more: others do its work")

@@ -54,7 +54,9 @@ func (p *Producer) send() {
 			return
 		}
 		for c, fs := range requests {
-			p.request(c, fs)
+			if p.awaitLease() {
+				p.request(c, fs)
+			}
 		}
 		if len(leaderless) == 0 || p.connectLeaders(leaderless) {
 			pause = soonest
@@ -144,6 +146,24 @@ func (p *Producer) checkProgress() {
 	}
 	p.err = fmt.Errorf("broker: produce to %s: no progress for %v: %w", strings.Join(stuck, ", "), p.o.Timeout, last)
 	p.wake.Broadcast()
+}
+
+// awaitLease waits until the producer may send; false: it never may again.
+func (p *Producer) awaitLease() bool {
+	for p.o.Lease != nil {
+		until, ok := p.o.Lease()
+		if !ok {
+			p.fail(ErrNoLease)
+		}
+		if !ok || p.ctx.Err() != nil {
+			return false
+		}
+		if time.Now().Before(until) {
+			return true
+		}
+		sleep(p.ctx, soon)
+	}
+	return true
 }
 
 func (p *Producer) request(c *produceConn, fs []flight) {

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -201,4 +202,33 @@ func TestMissingRecordsInTheLogAreFatal(t *testing.T) {
 	require.ErrorIs(t, p.err, sarama.ErrOutOfOrderSequenceNumber)
 	require.ErrorContains(t, p.err, "t/4")
 	require.Equal(t, p.err, p.Flush())
+}
+
+// A producer sends nothing when its lease has run out, goes on under a longer one, and
+// fails when there will be none.
+func TestLease(t *testing.T) {
+	each(t, func(t *testing.T, c *Client) {
+		to := kafka.Partition{Topic: createTopic(t, c, 1, nil)}
+		var until atomic.Int64
+		var over atomic.Bool
+		p := newProducer(t, c, ProducerOptions{Lease: func() (time.Time, bool) { return time.Unix(0, until.Load()), !over.Load() }})
+		end := func() int64 {
+			ends, err := c.ListOffsets(t.Context(), []kafka.Partition{to}, Latest, false)
+			require.NoError(t, err)
+			return ends[to]
+		}
+		add(t, p, to, "v", 3)
+		require.NoError(t, p.Flush())
+		time.Sleep(300 * time.Millisecond)
+		require.Zero(t, end(), "it has no lease yet")
+		until.Store(time.Now().Add(time.Hour).UnixNano())
+		require.NoError(t, p.Wait())
+		require.Equal(t, int64(3), end())
+
+		until.Store(0)
+		add(t, p, to, "w", 3)
+		time.AfterFunc(300*time.Millisecond, func() { over.Store(true) })
+		require.ErrorIs(t, p.Wait(), ErrNoLease)
+		require.Equal(t, int64(3), end())
+	})
 }

@@ -153,6 +153,9 @@ func (w *Worker) failed(cause error) error {
 	if hopeless(cause) {
 		return cause
 	}
+	if errors.Is(cause, broker.ErrNoLease) {
+		return nil // the membership is lost, and all of it is dropped in a moment
+	}
 	refused, err := w.refused(cause)
 	if err != nil {
 		return err
@@ -215,6 +218,9 @@ func (w *Worker) newProducer(ctx context.Context) (cluster.Producer, error) {
 	o := broker.ProducerOptions{Compression: w.c.Compression, MaxBufferedBytes: w.c.Memory.Produce}
 	if w.c.ExactlyOnce {
 		o.TransactionalID, o.TransactionTimeout = TransactionalID(w.c.App, w.c.Process, w.index), transactionTimeout
+	} else { // what a transaction's epoch refuses is not to be sent
+		losses := w.losses
+		o.Lease = func() (time.Time, bool) { return w.gate.lease(losses) }
 	}
 	return w.c.Client.NewProducer(ctx, o)
 }

@@ -43,8 +43,8 @@ func (w *Worker) letGo() {
 // committed. Losses is how often that was.
 func (w *Worker) lost(losses int) error {
 	w.losses = losses
-	if len(w.tasks) == 0 {
-		return nil
+	if len(w.tasks) == 0 && w.c.ExactlyOnce {
+		return nil // else the producer has the lease of the former membership
 	}
 	w.forgetWork()
 	w.search = nil

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"sync"
+	"time"
 
 	"github.com/seed-df18afd4/streams/internal/broker"
 )
@@ -14,7 +15,8 @@ type gate struct {
 	mu     sync.Mutex
 	member broker.Member
 	open   bool
-	losses int // how often the membership was lost
+	losses int       // how often the membership was lost
+	until  time.Time // nobody else is given its tasks before
 }
 
 // close holds commits back.
@@ -29,6 +31,21 @@ func (g *gate) release(m broker.Member) {
 	g.mu.Lock()
 	g.member, g.open = m, true
 	g.mu.Unlock()
+}
+
+// hold notes that nobody else is given the member's tasks before until.
+func (g *gate) hold(until time.Time) {
+	g.mu.Lock()
+	g.until = until
+	g.mu.Unlock()
+}
+
+// lease is until when a worker may send what it made as the member that it was when the
+// membership had been lost so often; false: it may not send it any more.
+func (g *gate) lease(losses int) (until time.Time, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.until, g.losses == losses
 }
 
 // lose notes that the membership was lost, and returns how often it was.

@@ -156,6 +156,6 @@ func (n *Instance) membership() broker.GroupConfig {
 	return broker.GroupConfig{
 		Group: n.c.App, Protocol: "streams", InstanceID: n.c.InstanceID, Former: n.c.Former,
 		Session: n.c.Session, Rebalance: rebalanceTimeout, Heartbeat: n.c.Heartbeat,
-		Topics: n.layout.Sources(), Joining: n.joining, Joined: n.gate.close, Plan: n.plan, Assigned: n.assignedTasks, Lost: n.lost,
+		Topics: n.layout.Sources(), Joining: n.joining, Joined: n.gate.close, Held: n.gate.hold, Plan: n.plan, Assigned: n.assignedTasks, Lost: n.lost,
 	}
 }

@@ -43,6 +43,39 @@ func TestCutOffForLongerThanTheSession(t *testing.T) {
 	})
 }
 
+// An instance without transactions that was cut off, and whose way to the brokers is back
+// before it knows what that meant, does not send what it has: others have its tasks, and
+// older rows must not come behind their newer ones.
+func TestExpelledWithoutTransactions(t *testing.T) {
+	virtually(t, func(w *world) {
+		var atLoss time.Time // when the last records were sent, as seen when the membership was lost
+		var a *member
+		plainly := func(c *Config) { c.ExactlyOnce = false }
+		a = w.start("a", func(c *Config) {
+			plainly(c)
+			c.OnRebalance = func(r Rebalance) {
+				if r.Lost {
+					atLoss = time.Unix(0, a.cable.produced.Load())
+					a.lost.Add(1)
+				}
+			}
+		})
+		b := w.start("b", plainly)
+		w.await(time.Minute, w.sharing(a, b), "both work")
+		w.startFeed(3000)
+		time.Sleep(5 * time.Second)
+		cut := time.Now()
+		a.cable.pullFor(virtualSession + 500*time.Millisecond)
+		require.Zero(t, a.lost.Load(), "it does not know yet")
+		w.await(5*time.Second, func() bool { return a.lost.Load() == 1 }, "a knows that it has lost")
+		require.False(t, atLoss.After(cut), "it sent something %v after it was cut off", atLoss.Sub(cut))
+		w.await(10*time.Second, w.sharing(a, b), "a works again")
+		w.feeding.Wait()
+		w.await(time.Minute, func() bool { return slices.Min(w.counts()) >= 3000/20 }, "nothing is missing")
+		w.stop(a, b)
+	})
+}
+
 // While an instance is cut off others process what it was to process, and it is deleted. The
 // instance asks for it, before it knows that it has lost its tasks, and does not fail for that.
 func TestCutOffWhileRecordsAreDeleted(t *testing.T) {

@@ -2,9 +2,11 @@ package worker
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"path/filepath"
 	"slices"
@@ -145,6 +147,8 @@ type cable struct {
 	mu  sync.Mutex
 	out bool
 	all []net.Conn
+
+	produced atomic.Int64 // when the last records were sent, in nanoseconds since 1970
 }
 
 func (c *cable) dial(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -155,12 +159,27 @@ func (c *cable) dial(ctx context.Context, network, addr string) (net.Conn, error
 		return nil, errors.New("the cable is out")
 	}
 	conn, err := c.w.net.DialContext(ctx, network, addr)
-	if err == nil {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		c.all = append(c.all, conn)
+	if err != nil {
+		return nil, err
 	}
-	return conn, err
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = append(c.all, conn)
+	return watched{conn, c}, nil
+}
+
+// watched is a connection of which it is known when records were sent.
+type watched struct {
+	net.Conn
+	cable *cable
+}
+
+func (w watched) Write(request []byte) (int, error) {
+	const produce = 0 // behind the length
+	if kind := binary.BigEndian.Uint16(request[4:]); kind == produce {
+		w.cable.produced.Store(time.Now().UnixNano())
+	}
+	return w.Conn.Write(request)
 }
 
 // pull takes the cable out.
@@ -292,6 +311,17 @@ func (w *world) check(n int) {
 		last[r.key] = r.n
 	}
 	require.Len(w.t, w.seen, n)
+}
+
+// counts are the last ones of all keys.
+func (w *world) counts() []int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last := map[string]int64{}
+	for _, r := range w.seen {
+		last[r.key] = r.n
+	}
+	return slices.Collect(maps.Values(last))
 }
 
 // silences are the longest times without a result since from, by partition of the input.
