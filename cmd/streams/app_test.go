@@ -29,6 +29,8 @@ import (
 	"github.com/seed-df18afd4/streams/window"
 )
 
+func TestMain(m *testing.M) { os.Exit(kafkatest.Main(m)) }
+
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // The application that the tool looks at has a store of every kind, and topics of every role.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"sync"
 	"testing"
@@ -17,6 +18,8 @@ import (
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/kafkatest"
 )
+
+func TestMain(m *testing.M) { os.Exit(kafkatest.Main(m)) }
 
 // patience is how long a test waits for what must happen. It is only used up by a failure.
 const patience = 60 * time.Second

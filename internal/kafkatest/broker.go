@@ -55,6 +55,9 @@ func (c *cluster) launch(b *broker) error {
 	}
 	defer held.Close()
 	args := append([]string{"sh", "-c", run, "kafkatest", c.java, c.libs, b.dir, c.id}, c.jvm...)
+	if c.classes != "" {
+		args = append(args, "-XX:SharedArchiveFile="+c.classes)
+	}
 	cmd := c.command(c.container, args...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{held}

@@ -16,6 +16,7 @@ import (
 )
 
 func TestClusterOfThreeLosesABroker(t *testing.T) {
+	t.Parallel()
 	c := Start(t, Options{Brokers: 3})
 	require.Len(t, c.Addrs(), 3)
 	topic := Topic(t)
@@ -30,6 +31,7 @@ func TestClusterOfThreeLosesABroker(t *testing.T) {
 }
 
 func TestRestartKeepsAddressAndData(t *testing.T) {
+	t.Parallel()
 	c := Start(t, Options{})
 	addrs, topic := c.Addrs(), Topic(t)
 	createTopic(t, addrs, topic)
@@ -40,6 +42,7 @@ func TestRestartKeepsAddressAndData(t *testing.T) {
 }
 
 func TestOptionsConfigReplacesAndAdds(t *testing.T) {
+	t.Parallel()
 	want := map[string]string{"offsets.topic.num.partitions": "7", "log.cleaner.backoff.ms": "123"}
 	c := Start(t, Options{Config: want})
 	admin, err := sarama.NewClusterAdmin(c.Addrs(), config())
@@ -71,6 +74,7 @@ func TestClusterLeavesNoGoroutineAndNoFile(t *testing.T) {
 }
 
 func TestStartSaysWhatTheBrokerSaid(t *testing.T) {
+	t.Parallel()
 	needKafka(t)
 	_, err := start(Options{Config: map[string]string{"process.roles": "nonsense"}}, testJVM)
 	require.ErrorContains(t, err, "broker 1 did not start: its process ended")
@@ -81,6 +85,7 @@ func TestStartSaysWhatTheBrokerSaid(t *testing.T) {
 }
 
 func TestStartKnowsATakenPort(t *testing.T) {
+	t.Parallel()
 	needKafka(t)
 	ports, err := freePorts(2)
 	require.NoError(t, err)

@@ -20,9 +20,11 @@ package kafkatest
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,6 +77,19 @@ func Each(t *testing.T, f func(t *testing.T, brokers []string)) {
 	})
 	t.Run("kafka", func(t *testing.T) { f(t, Brokers(t)) })
 }
+
+// Main runs the tests of a package, several of those that are parallel at once however few
+// processors there are: with Kafka they wait for most of their time. -parallel has the last
+// word.
+func Main(m *testing.M) (code int) {
+	if runtime.GOMAXPROCS(0) < atOnce {
+		_ = flag.Set("test.parallel", strconv.Itoa(atOnce)) // what the command line says comes later
+	}
+	return m.Run()
+}
+
+// atOnce is how many tests, and so brokers, a machine of two processors and 8 GiB can bear.
+const atOnce = 5
 
 // Topic returns a prefix for names of topics and groups that no other call returns, in this
 // process or another. It is a legal topic name itself, of at most 73 characters.

@@ -21,10 +21,11 @@ func TestMain(m *testing.M) {
 		helperMain()
 		return
 	}
-	os.Exit(m.Run())
+	os.Exit(Main(m))
 }
 
 func TestEachServesRecords(t *testing.T) {
+	t.Parallel()
 	Each(t, func(t *testing.T, brokers []string) {
 		topic := Topic(t) + "-records"
 		createTopic(t, brokers, topic)
@@ -107,6 +108,7 @@ func helperMain() {
 }
 
 func TestBrokerEndsWithItsProcess(t *testing.T) {
+	t.Parallel()
 	needKafka(t)
 	self, err := os.Executable()
 	require.NoError(t, err)
@@ -130,6 +132,7 @@ func TestBrokerEndsWithItsProcess(t *testing.T) {
 }
 
 func TestForMainRunsUntilStop(t *testing.T) {
+	t.Parallel()
 	needKafka(t)
 	brokers, stop, err := ForMain()
 	require.NoError(t, err)

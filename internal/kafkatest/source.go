@@ -18,6 +18,8 @@ type source struct {
 	java   string // the program
 	libs   string // the folder of Kafka's jars
 	docker bool   // both are those of the image, and commands run in a container
+
+	classes string // see classes; "" for none
 }
 
 // image is the Docker image with Kafka in it.
@@ -34,7 +36,9 @@ var find = sync.OnceValues(func() (source, error) {
 	if err == nil {
 		var libs string
 		if libs, err = jars(); err == nil {
-			return source{java: java, libs: libs}, nil
+			s := source{java: java, libs: libs}
+			s.classes = classes(s)
+			return s, nil
 		}
 	}
 	none.tried = append(none.tried, err.Error())

@@ -2,7 +2,9 @@ package kafkatest
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -105,4 +107,19 @@ func TestBrokersOfRefusesAnAnswerCutShort(t *testing.T) {
 		_, err := brokersOf(answer[:n])
 		require.Error(t, err, "of %d bytes", n)
 	}
+}
+
+func TestKafkasClassesComeFromTheArchive(t *testing.T) {
+	t.Parallel()
+	needKafka(t)
+	src, err := find()
+	require.NoError(t, err)
+	if src.docker {
+		t.Skip("in a container Java has no archive")
+	}
+	require.FileExists(t, src.classes)
+	args := slices.Concat(testJVM, []string{"-XX:SharedArchiveFile=" + src.classes, "-Xlog:class+load", "-cp", filepath.Join(src.libs, "*"), "kafka.tools.StorageTool", "random-uuid"})
+	out, err := exec.Command(src.java, args...).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	require.Regexp(t, `org\.apache\.kafka\.\S+ source: shared objects file`, string(out))
 }

@@ -75,6 +75,7 @@ func damage(t *testing.T, r *rand.Rand, dir string) string {
 
 // Nobody but the owner gets at the stores, and one process at a time has them.
 func TestStateDirectoryIsPrivate(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
 		c := newCounter(k, name)
 		settings := config(t, k, name)

@@ -64,6 +64,7 @@ func (k *kafka) consume(group, topic string, by sarama.BalanceStrategy) (claimed
 // A plain consumer with the application's id: whoever is there first stays, and the other
 // one is told.
 func TestForeignMemberOfTheGroup(t *testing.T) {
+	t.Parallel()
 	brokers := kafkatest.Brokers(t)
 	t.Run("comes second", func(t *testing.T) {
 		k, name := connect(t, brokers), kafkatest.Topic(t)

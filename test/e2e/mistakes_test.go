@@ -104,6 +104,7 @@ func TestInternalTopicsThatDoNotFit(t *testing.T) {
 // A repartition topic has as many partitions as the program says. Where it says nothing, one
 // that is there stays as it is.
 func TestRepartitionTopicOfAnotherSize(t *testing.T) {
+	t.Parallel()
 	regrouped := func(t *testing.T, name string, partitions int32) *topology.Topology {
 		through := text("words")
 		through.Partitions = partitions
@@ -235,6 +236,7 @@ func TestSessionTimeoutThatKafkaRefuses(t *testing.T) {
 
 // A program that was changed must not share the group with the one it was.
 func TestOtherTopologyIsRefused(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
 		c := newCounter(k, name)
 		a := run(t, counting(t, name, nil), config(t, k, name))
@@ -278,6 +280,7 @@ func TestOffsetThatIsGone(t *testing.T) {
 }
 
 func TestRunTwice(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
 		newCounter(k, name)
 		a := run(t, counting(t, name, nil), config(t, k, name))

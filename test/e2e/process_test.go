@@ -3,12 +3,10 @@
 package e2e
 
 import (
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -16,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/seed-df18afd4/streams/internal/e2etest"
+	"github.com/seed-df18afd4/streams/internal/kafkatest"
 )
 
 // programsDir holds the programs that programs builds. It is this binary's own.
@@ -28,10 +27,7 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	programsDir = dir
-	if runtime.GOMAXPROCS(0) < 4 { // they wait for most of their time; -parallel has the last word
-		_ = flag.Set("test.parallel", "4")
-	}
-	code := m.Run()
+	code := kafkatest.Main(m)
 	os.RemoveAll(dir)
 	os.Exit(code)
 }

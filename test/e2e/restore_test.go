@@ -46,6 +46,7 @@ func restoreEnds(t *testing.T, c *counter, g streams.Guarantee, end func(changel
 }
 
 func TestRestoreEndsAtCommitMarker(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
 		restoreEnds(t, newCounter(k, name), streams.ExactlyOnce, func(changelog string) {
 			for p := range int32(2) {
@@ -57,6 +58,7 @@ func TestRestoreEndsAtCommitMarker(t *testing.T) {
 }
 
 func TestRestoreEndsInAbortedData(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
 		restoreEnds(t, newCounter(k, name), streams.ExactlyOnce, func(changelog string) {
 			k.abort(changelog, 1, func() {})
@@ -71,12 +73,14 @@ func TestRestoreEndsInAbortedData(t *testing.T) {
 
 // An application that ran with exactly-once may have left aborted rows behind.
 func TestRestoreAfterChangeOfGuarantee(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
 		restoreEnds(t, newCounter(k, name), streams.AtLeastOnce, func(changelog string) { k.abort(changelog, 1, func() {}) })
 	})
 }
 
 func TestRestoreOfNothing(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
 		c := newCounter(k, name)
 		a := run(t, counting(t, name, nil), config(t, k, name))

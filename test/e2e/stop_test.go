@@ -76,6 +76,7 @@ func openFiles(t *testing.T, dir string) (files []string) {
 }
 
 func TestStateDirectoryHasOneOwner(t *testing.T) {
+	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
 		c := newCounter(k, name)
 		settings := config(t, k, name)
