@@ -13,6 +13,7 @@ import (
 
 	"github.com/seed-df18afd4/streams"
 	"github.com/seed-df18afd4/streams/internal/embedded"
+	"github.com/seed-df18afd4/streams/internal/kafkatest"
 )
 
 // Every workload runs to its end at either guarantee, and leaves nothing behind but inputs.
@@ -42,6 +43,27 @@ func TestRun(t *testing.T) {
 			}
 			require.Empty(t, groups)
 		})
+	}
+}
+
+// Kafka Streams runs the same workloads, and leaves nothing behind either.
+func TestRunInJava(t *testing.T) {
+	brokers := kafkatest.Brokers(t)
+	var out, log bytes.Buffer
+	o := options{brokers: brokers, records: 3000, workloads: workloads, workers: 1, repeat: 1, java: true}
+	require.NoError(t, run(t.Context(), o, &out, &log), log.String())
+	for _, w := range workloads {
+		if w.name != "lunch" {
+			require.Regexp(t, `(?m)^ *`+w.name+` in Java +\d[\d,]* +\(.*\) +\d`, out.String())
+		}
+	}
+	c, err := dial(t.Context(), brokers)
+	require.NoError(t, err)
+	defer c.close()
+	topics, err := c.admin.ListTopics()
+	require.NoError(t, err)
+	for name := range topics {
+		require.NotContains(t, name, "bench-run-")
 	}
 }
 

@@ -3,6 +3,7 @@
 //
 //	go run ./internal/bench                        all workloads
 //	go run ./internal/bench -run 'count|dedup'     those that match
+//	go run ./internal/bench -java                  beside Kafka Streams, on the same broker
 //	go run ./internal/bench -repeat 1 -records 200000 -embedded    whether it works at all
 //
 // The broker is the one at -brokers or in KAFKA_BOOTSTRAP, or else one that it starts, as
@@ -20,7 +21,7 @@
 //   - CPU s/M are seconds of CPU, of this process alone, for a million records. It varies
 //     less than the rate when something else runs on the machine. With -embedded the broker
 //     is in it.
-//   - allocs are objects on the heap for each record.
+//   - allocs are objects on the heap for each record. Those of Java are not counted.
 //   - of floor is the rate as a part of the floor's: what the framework leaves of the speed
 //     that the connections have. The floor is measured before the workloads and after them;
 //     the mean of both medians counts. If they are far apart, something else ran meanwhile.
@@ -58,6 +59,7 @@ type options struct {
 	workers   int
 	guarantee streams.Guarantee
 	repeat    int
+	java      bool
 	profile   string
 }
 
@@ -72,6 +74,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.IntVar(&o.workers, "workers", 1, "goroutines that process")
 	f.Var(&o.guarantee, "guarantee", "exactly-once, the default, or at-least-once")
 	f.IntVar(&o.repeat, "repeat", 3, "measure each so many times")
+	f.BoolVar(&o.java, "java", false, "run each workload on Kafka Streams too, which needs Java and Maven")
 	f.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the workloads, without the floor, to `file`")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -195,7 +198,12 @@ func (b *bench) measureAll(ctx context.Context) (results []result, err error) {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	for _, w := range b.workloads {
+	all, remove, err := b.withJava()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, remove()) }()
+	for _, w := range all {
 		r, err := b.measure(ctx, w, b.repeat)
 		if err != nil {
 			return nil, err
@@ -203,6 +211,24 @@ func (b *bench) measureAll(ctx context.Context) (results []result, err error) {
 		results = append(results, r)
 	}
 	return results, nil
+}
+
+// withJava puts beside each workload the same in Java, if that is asked for.
+func (b *bench) withJava() (all []workload, remove func() error, err error) {
+	if !b.java {
+		return b.workloads, func() error { return nil }, nil
+	}
+	j, err := newJava()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, w := range b.workloads {
+		all = append(all, w)
+		if same, ok := j.beside(w); ok {
+			all = append(all, same)
+		}
+	}
+	return all, j.remove, nil
 }
 
 // measure runs one workload a number of times.
@@ -220,7 +246,7 @@ func (b *bench) measure(ctx context.Context, w workload, repeat int) (result, er
 		if err != nil {
 			return r, fmt.Errorf("%s: %w", w.name, err)
 		}
-		fmt.Fprintf(b.log, "%-12s %s\n", w.name, s)
+		fmt.Fprintf(b.log, "%-20s %s\n", w.name, s)
 		r.samples = append(r.samples, s)
 	}
 	return r, nil

@@ -2,8 +2,10 @@ package kafkatest
 
 import (
 	"bytes"
+	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -22,21 +24,40 @@ func Java(t testing.TB, file string, args ...string) string {
 // it when the environment says CI=true. A Java that only runs programs will do.
 func JavaCommand(t testing.TB, file string) []string {
 	t.Helper()
-	none := new(noKafkaError)
+	command, err := compile(file, t.TempDir(), testJVM)
+	if err != nil {
+		giveUp(t, err)
+	}
+	return command
+}
+
+// JavaForMain is JavaCommand for a program such as a benchmark: the classes go to a folder of
+// its own, and Java is made to run fast, not to start fast.
+func JavaForMain(file, classes string) (command []string, err error) {
+	return compile(file, classes, benchmarkJVM)
+}
+
+// compile compiles a Java program of one file, and returns the command that runs it.
+func compile(file, classes string, jvm []string) (command []string, err error) {
 	java, err := findJava()
 	var libs string
 	if err == nil {
 		libs, err = fetched(Version+"-streams", streamsPom)
 	}
 	if err != nil {
-		none.tried = append(none.tried, err.Error())
-		giveUp(t, none)
+		return nil, &noKafkaError{tried: []string{err.Error()}}
 	}
-	classes, path := t.TempDir(), filepath.Join(libs, "*")
-	command := append([]string{java}, testJVM...)
-	output(t, append(command, "-cp", path, "org.eclipse.jdt.internal.compiler.batch.Main", "-17", "-classpath", jarsIn(t, libs), "-d", classes, file))
+	jars, err := filepath.Glob(filepath.Join(libs, "*.jar")) // the compiler knows no "*"
+	if err != nil {
+		return nil, err
+	}
+	path, separator := filepath.Join(libs, "*"), string(filepath.ListSeparator)
+	args := slices.Concat(testJVM, []string{"-cp", path, "org.eclipse.jdt.internal.compiler.batch.Main", "-17", "-classpath", strings.Join(jars, separator), "-d", classes, file})
+	if out, err := exec.Command(java, args...).CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("compile %s: %w: %s", file, err, tail(string(out), 20))
+	}
 	class := strings.TrimSuffix(filepath.Base(file), ".java")
-	return append(command, "-cp", classes+string(filepath.ListSeparator)+path, class)
+	return slices.Concat([]string{java}, jvm, []string{"-cp", classes + separator + path, class}), nil
 }
 
 // output is what a command prints. One that fails fails the test.
@@ -50,14 +71,4 @@ func output(t testing.TB, command []string) string {
 		t.Fatalf("%s: %v: %s%s", cmd, err, tail(string(out), 20), tail(failed.String(), 20))
 	}
 	return string(out)
-}
-
-// jarsIn are the jars of a folder as a class path: unlike Java, its compiler knows no "*".
-func jarsIn(t testing.TB, libs string) string {
-	t.Helper()
-	jars, err := filepath.Glob(filepath.Join(libs, "*.jar"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Join(jars, string(filepath.ListSeparator))
 }
