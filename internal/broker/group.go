@@ -76,6 +76,7 @@ type Group struct {
 	hurry  chan struct{}
 
 	// Of Run's goroutine.
+	life       context.Context // of its connections
 	conn       *conn
 	id         string    // given by the coordinator; kept until it says that it does not know it
 	generation int32     // -1: none
@@ -117,6 +118,9 @@ func (g *Group) Run(ctx context.Context) error {
 	defer context.AfterFunc(g.c.ctx, func() { cancel(errClosed) })()
 	defer cancel(nil)
 	defer func() { g.leave(g.id) }()
+	life, end := g.lasting(ctx)
+	defer end()
+	g.life = life
 	defer g.disconnect()
 	g.leave(g.o.Former)
 	reason := "first join"
@@ -142,6 +146,18 @@ func (g *Group) Run(ctx context.Context) error {
 		return errClosed
 	}
 	return nil
+}
+
+// lasting is how long the member's connections live: a static member's for as long as others
+// may take to come to a round that it is in. It does not leave, so they would have to wait for
+// its session if it ended in the middle, as the leader maybe.
+func (g *Group) lasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	if g.o.InstanceID == "" {
+		return context.WithCancel(ctx)
+	}
+	life, end := context.WithCancel(g.c.ctx)
+	context.AfterFunc(ctx, func() { time.AfterFunc(g.o.Heartbeat+leaveTimeout, end) })
+	return life, end
 }
 
 // step joins, for the given reason, or follows until there is one, which it returns.
@@ -191,7 +207,7 @@ func (g *Group) connect(ctx context.Context) error {
 		return err
 	}
 	// A JoinGroup waits for the slowest member, a SyncGroup for the leader.
-	cn := g.c.newConn(ctx, addr, g.o.Rebalance+readTimeout)
+	cn := g.c.newConn(g.life, addr, g.o.Rebalance+readTimeout)
 	stop := context.AfterFunc(search, cn.cut)
 	err = cn.open()
 	stop()
@@ -289,6 +305,9 @@ func (g *Group) sync(ctx context.Context, j *sarama.JoinGroupResponse) error {
 		got = Assignment{Partitions: partitionsOf(a.Topics), UserData: a.UserData}
 	}
 	g.generation = j.GenerationId
+	if ctx.Err() != nil {
+		return nil // it has ended, and was here for the others
+	}
 	g.o.Assigned(Member{Group: g.o.Group, ID: g.id, InstanceID: g.o.InstanceID, Generation: g.generation}, got)
 	return nil
 }

@@ -250,6 +250,31 @@ func TestStaticMemberKeepsItsPartitionsThroughARestart(t *testing.T) {
 	})
 }
 
+// A static member that ends while the group waits for others in a round brings that to its
+// end: it may be the leader, and nobody is to wait for its session.
+func TestStaticMemberEndsInTheMiddleOfARound(t *testing.T) {
+	each(t, func(t *testing.T, c *Client) {
+		topic, group := createTopic(t, c, 4, nil), kafkatest.Topic(t)
+		a := join(t, c, group, topic, func(o *GroupConfig) { o.InstanceID = "one" })
+		a.until(4)
+		b := join(t, c, group, topic, func(o *GroupConfig) { o.Heartbeat = time.Second })
+		before := b.until(2)
+		a.until(2)
+		within(t, session/2, func() {
+			for len(a.plans) > 0 {
+				<-a.plans
+			}
+			a.g.Rejoin("for the test")
+			time.Sleep(100 * time.Millisecond) // b will not notice so soon, most of the times
+			require.NoError(t, a.stop())
+			after := b.until(2)
+			require.Equal(t, before.Partitions, after.Partitions)
+			require.Greater(t, after.Generation, before.Generation)
+		})
+		require.Empty(t, b.lost)
+	})
+}
+
 func TestSecondProcessWithTheInstanceIDTakesOver(t *testing.T) {
 	each(t, func(t *testing.T, c *Client) {
 		topic, group := createTopic(t, c, 4, nil), kafkatest.Topic(t)
