@@ -2,6 +2,7 @@ package topology_test
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/seed-df18afd4/streams/kstream"
 	"github.com/seed-df18afd4/streams/ktable"
@@ -98,4 +99,27 @@ func ExampleTopology_DOT() {
 	//   s0n1 -> s0n2
 	//   s0n2 -> t1
 	// }
+}
+
+// A browser shows the picture as it is; these are the texts in it.
+func ExampleTopology_SVG() {
+	b := topology.NewBuilder()
+	kstream.To(kstream.Filter(kstream.From(b, payments), func(_ string, pounds int64) bool { return pounds >= 100 }), totals)
+	topo, err := b.Build()
+	if err != nil {
+		panic(err)
+	}
+
+	for line := range strings.Lines(topo.SVG()) {
+		if strings.Contains(line, "<text") {
+			fmt.Print(line)
+		}
+	}
+	// Output:
+	// <text x="72" y="99">sub-topology 0</text>
+	// <text x="64" y="136">source-0</text>
+	// <text x="64" y="190">filter-1</text>
+	// <text x="64" y="244">sink-2</text>
+	// <text x="64" y="36">payments</text>
+	// <text x="64" y="328">totals</text>
 }

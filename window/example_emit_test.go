@@ -86,3 +86,33 @@ func ExampleOnClose() {
 	// at 15:
 	//   from 0 to 10: 2
 }
+
+// The second view comes just in time, the third too late.
+func ExampleWithin() {
+	text := func(name string) topology.Topic[string, string] {
+		return topology.Topic[string, string]{Name: name, Key: serde.String, Value: serde.String}
+	}
+	clicks, views, pairs := text("clicks"), text("views"), text("pairs")
+	b := topology.NewBuilder()
+	kstream.To(kstream.JoinStream(kstream.From(b, clicks), kstream.From(b, views), func(click, view string) string { return click + ", " + view },
+		kstream.Joined[string, string, string]{Name: "seen", Key: serde.String, Left: serde.String, Right: serde.String, Window: window.Within(10 * time.Second)}), pairs)
+	topo, err := b.Build()
+	if err != nil {
+		panic(err)
+	}
+
+	d := streamstest.New(streamstest.InExample, topo)
+	send := func(t topology.Topic[string, string], seconds int64, v string) {
+		streamstest.Send(d, t, topology.Record[string, string]{Key: "alice", Value: v, Time: time.Unix(seconds, 0)})
+	}
+	send(views, 12, "view 1")
+	send(clicks, 20, "click")
+	send(views, 30, "view 2")
+	send(views, 31, "view 3")
+	for _, r := range streamstest.Read(d, pairs) {
+		fmt.Printf("at %d: %s\n", r.Time.Unix(), r.Value)
+	}
+	// Output:
+	// at 20: click, view 1
+	// at 30: click, view 2
+}
