@@ -169,7 +169,7 @@ func (p *joiner[K, V, W, R]) take(k K, v V, m *plan.Meta) error {
 		return err
 	}
 	if !met && p.keep {
-		if m.Time+p.after < p.clock.Time {
+		if max(m.Time+p.after, 0) < p.clock.Time {
 			err = p.unpaired(k, v, m)
 		} else {
 			err = wait(p.alone, k, v, m.Time, p.joining)

@@ -198,18 +198,15 @@ func (w *waiting) close(now, mine int64) (sent []string) {
 		return nil
 	}
 	w.first = 1 << 60
-	open, done, last := map[string]bool{}, false, record{}
+	open, done := map[string]bool{}, false
 	w.alone = slices.DeleteFunc(w.alone, func(r record) bool {
 		if done {
 			return false
 		}
-		if again := r.Topic == last.Topic && r.Key == last.Key && r.Time == last.Time; !again { // they wait together
-			w.first = r.Time
-			if done = len(open) == 2; done {
-				return false
-			}
+		w.first = r.Time
+		if done = len(open) == 2; done {
+			return false
 		}
-		last = r
 		until := map[string]int64{"left": after, "right": before}[r.Topic] + joinGrace + r.Time
 		if until >= now {
 			open[r.Topic] = true

@@ -109,6 +109,9 @@ func (u *unmatched[K, R]) close(m *plan.Meta, after int64) error {
 		}
 		if u.closes(row.Key.left, row.Key.ms) >= u.clock.Time {
 			leftOpen, rightOpen = leftOpen || row.Key.left, rightOpen || !row.Key.left
+			if leftOpen && rightOpen && len(row.Value) > 1 {
+				break // at the second of them, which Kafka Streams has apart
+			}
 			continue
 		}
 		for _, value := range row.Value {

@@ -27,6 +27,7 @@ var streamJoins = theme{
 	"stream-stream-outer-duplicates": {build: outer(around(2*ms, 1*ms))},
 	"stream-stream-outer-jumps":      {build: outer(around(10*ms, 5*ms))},
 	"stream-stream-asymmetric-outer": {build: outer(threeToNine)},
+	"stream-stream-outer-negative":   {build: outer(window.Join{Before: 9 * ms, After: -3 * ms, Grace: 4 * ms})},
 	"headers-stream-stream":          {build: outer(around(6*ms, 3*ms))},
 
 	"self-join": {build: func(b *topology.Builder) {
