@@ -64,12 +64,12 @@ func join[K, V, W, R any](a Table[K, V], b Table[K, W], kind string, need needs,
 	s.Meet("Join")
 	s.Virtual(func(w *graph.Wiring) any {
 		x, y := graph.LookupOf[K, V](w, a.Step), graph.LookupOf[K, W](w, b.Step)
-		return graph.Lookup[K, R](func(k K, at int64) (r R, ms int64, ok bool, err error) {
-			v, t, hasV, err := x(k, at)
+		return graph.Lookup[K, R](func(k K, _ int64) (r R, ms int64, ok bool, err error) {
+			v, t, hasV, err := x(k, latestVersion)
 			if err != nil {
 				return r, 0, false, err
 			}
-			row, u, hasW, err := y(k, at)
+			row, u, hasW, err := y(k, latestVersion)
 			if err != nil {
 				return r, 0, false, err
 			}

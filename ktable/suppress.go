@@ -100,7 +100,8 @@ func suppress[K, V any](t Table[K, V], kind string, bound Buffer, in state.Store
 		return p.update
 	})
 	s.Use(b.Store(rows.Spec()), b.Store(order.Spec()))
-	// Whoever looks a row up sees what was sent last, or the table's own row.
+	// Whoever looks a row up sees what was sent last, or the table's own row. When what was
+	// sent last was updated is not known: a joined row has the time of the other.
 	s.Virtual(func(w *graph.Wiring) any {
 		lookup, held := graph.LookupOf[K, V](w, t.Step), graph.Open(w, s.Find(rows.Name), rows)
 		return graph.Lookup[K, V](func(k K, at int64) (v V, ms int64, ok bool, err error) {
@@ -111,7 +112,7 @@ func suppress[K, V any](t Table[K, V], kind string, bound Buffer, in state.Store
 				}
 				return lookup(k, at)
 			}
-			return row.Value.Old, row.Time, row.Value.HasOld, nil
+			return row.Value.Old, -1, row.Value.HasOld, nil
 		})
 	}, t.Step)
 	return Table[K, V]{Step: s}

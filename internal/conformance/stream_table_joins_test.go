@@ -38,6 +38,15 @@ var streamTableJoins = theme{
 	"stream-table-versioned-left": {build: func(b *topology.Builder) {
 		kstream.To(kstream.LeftJoin(kstream.From(b, plain("left")), past(b, 40*ms), dashLeft), plain("out"))
 	}},
+	"stream-table-versioned-mapped": {build: func(b *topology.Builder) {
+		t := ktable.MapValues(ktable.Filter(past(b, 40*ms), isEarly), exclaim)
+		kstream.To(kstream.LeftJoin(kstream.From(b, plain("left")), t, dashLeft), plain("out"))
+	}},
+	"stream-table-joined-versioned": {build: func(b *topology.Builder) {
+		one := ktable.Materialize(ktable.From(b, plain("one")), versioned("l", 30*ms))
+		two := ktable.Materialize(ktable.From(b, plain("two")), versioned("r", 30*ms))
+		kstream.To(kstream.LeftJoin(kstream.From(b, plain("three")), ktable.Join(one, two, dash), dashLeft), plain("out"))
+	}},
 	"stream-table-grace": {build: func(b *topology.Builder) {
 		kstream.To(kstream.Join(reordered(b), past(b, 60*ms), dash), plain("out"))
 	}},

@@ -27,6 +27,11 @@ var suppressed = theme{
 		a := kstream.Aggregate(perKey(b, w), cat, windowed("a", w, serde.String))
 		toWindows(ktable.SuppressUntilClose(a, ktable.Buffer{}, windowed("held", w, serde.String)))
 	}},
+	"suppress-sliding-close": {build: suppressUntilClose(window.Sliding{Size: 8 * ms, Grace: 5 * ms})},
+	"suppress-join": {build: func(b *topology.Builder) {
+		l, r := foreignTables(b)
+		ktable.To(ktable.Join(ktable.Suppress(l, 9*ms, ktable.Buffer{}, kv("held")), r, dash), plain("out"))
+	}},
 	"suppress-close-tombstone": {build: func(b *topology.Builder) {
 		texts := serde.Nullable(serde.String)
 		f := aggregate.Fold(zeroOrNull, func(a, v *string) *string {
