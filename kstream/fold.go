@@ -108,6 +108,7 @@ type folder[G, V, A any] struct {
 	nullVal  func(V) bool
 	nullFold func(A) bool
 	whole    bool          // what the store has forgotten is over: a session may begin before that
+	keeps    int64         // how long the store of results that are sent once keeps them for others to use, ms
 	closer   *closer[G, A] // of results that are sent when their windows close; nil
 	panes    *panes[G, A]  // of those that are put together from panes; nil
 	meta     plan.Meta
@@ -118,7 +119,8 @@ func newFolder[G, V, A any](w *graph.Wiring, s *graph.Step, g Grouped[G, V], f a
 	return &folder[G, V, A]{
 		w: w, f: f, g: g, rows: rows, send: graph.SenderOf(w, s, in.Key, next), old: s.Old(),
 		nullKey: graph.NullKey[G](), nullVal: graph.NullValue[V](), nullFold: graph.NullValue[A](),
-		whole: g.windows != nil && window.KindOf(g.windows) != window.Sessions,
+		whole: g.windows == nil || window.KindOf(g.windows) != window.Sessions,
+		keeps: in.Spec().Retention - 1,
 	}
 }
 
@@ -138,9 +140,12 @@ func (d *folder[G, V, A]) load(k G) (acc A, ms int64, has bool, old A, err error
 // records are processed again, after a crash under AtLeastOnce: the store was restored from
 // what was written before it. The result that was sent then is whole. This one is not, and
 // must not replace it.
+//
+// A store with History drops what is older than that, and takes a fold that is older than
+// a delete of its row among the old versions.
 func (d *folder[G, V, A]) save(k G, c graph.Change[A], had bool, ms int64, m *plan.Meta) error {
 	c.HasNew = !d.nullFold(c.New)
-	_, dropped, err := d.rows.Save(k, c.New, ms)
+	latest, dropped, err := d.rows.Save(k, c.New, ms)
 	if err != nil {
 		return err
 	}
@@ -148,6 +153,7 @@ func (d *folder[G, V, A]) save(k G, c graph.Change[A], had bool, ms int64, m *pl
 		d.w.Drop(plan.Late)
 		return nil
 	}
+	c.Stale = !latest
 	if d.closer != nil {
 		return d.closer.changed(k, c.HasNew, ms)
 	}

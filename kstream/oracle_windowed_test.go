@@ -298,10 +298,13 @@ func atRecords(size int64) func([]record) []cell {
 }
 
 // sessions are session windows. A record is late if its session ended more than gap and
-// grace ago even with it. Where sessions close, they take nothing more after that.
+// grace ago even with it. Where sessions close, they take nothing more after that. When one
+// ended so long ago it takes nothing either: as in Kafka Streams, its store has forgotten it,
+// and a new one with the same bounds takes its place.
 func sessions(gap, grace int64, close bool) func([]record) []cell {
 	return func(in []record) []cell {
 		var open, closed []cell
+		forgotten := int64(-1)
 		for i, now := range streamTimes(in) {
 			r := in[i]
 			mine := cell{r.Key, r.Time, r.Time, []record{r}}
@@ -310,14 +313,18 @@ func sessions(gap, grace int64, close bool) func([]record) []cell {
 				switch {
 				case close && c.end < now-gap-grace:
 					closed = append(closed, c)
-				case c.key == r.Key && c.start-gap <= r.Time && r.Time <= c.end+gap:
+				case c.key == r.Key && c.start-gap <= r.Time && r.Time <= c.end+gap && c.end > forgotten:
 					mine = cell{r.Key, min(mine.start, c.start), max(mine.end, c.end), append(mine.records, c.records...)}
 				default:
 					others = append(others, c)
 				}
 			}
+			if close {
+				forgotten = now - gap - grace
+			}
 			switch {
 			case mine.end >= now-gap-grace:
+				others = slices.DeleteFunc(others, func(c cell) bool { return c.key == mine.key && c.start == mine.start && c.end == mine.end })
 				open = append(others, mine)
 			case close:
 				open = slices.DeleteFunc(open, func(c cell) bool { return c.end < now-gap-grace })

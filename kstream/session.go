@@ -9,10 +9,17 @@ import (
 // foldSessions folds a record into its session. The sessions that are within the gap of
 // it become one with it; their rows are deleted, and the deletes are sent before the
 // result. A result has the time of its session's end, and no headers.
+//
+// As in Kafka Streams, what its store has forgotten joins nothing. Here the store has a
+// session that is still to be sent a millisecond longer.
 func foldSessions[G, V, A any](w *graph.Wiring, d *folder[G, V, A]) graph.Handler[G, V] {
 	clock := clockOf(w, d.g.windows)
 	gap, grace := window.Size(d.g.windows), window.Grace(d.g.windows)
 	return func(k G, v V, m *plan.Meta) error {
+		forgotten := int64(-1) // the end of the sessions that are kept to be sent
+		if d.closer != nil {
+			forgotten = clock.Time - d.keeps
+		}
 		clock.Advance(m.Time)
 		if d.closer != nil {
 			if err := d.closer.advance(m); err != nil {
@@ -26,8 +33,11 @@ func foldSessions[G, V, A any](w *graph.Wiring, d *folder[G, V, A]) graph.Handle
 			if err != nil {
 				return err
 			}
-			merged = append(merged, session[G, A]{row.Key, row.Value})
 			first, last := d.g.cut.bounds(row.Key)
+			if last <= forgotten {
+				continue
+			}
+			merged = append(merged, session[G, A]{row.Key, row.Value})
 			start, end = min(start, first), max(end, last)
 		}
 		if end < clock.Time-grace-gap {

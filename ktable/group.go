@@ -139,14 +139,20 @@ func fold[G, V, A any](g Grouped[G, V], kind string, f aggregate.Aggregator[V, A
 				acc, has = f.Apply(acc, has, c.New), true
 			}
 			out.New, out.HasNew = acc, has && !null(acc)
+			var latest, dropped bool
 			if out.HasNew {
-				_, _, err = rows.Save(k, acc, meta.Time)
+				latest, dropped, err = rows.Save(k, acc, meta.Time)
 			} else {
-				_, _, err = rows.Remove(k, meta.Time)
+				latest, dropped, err = rows.Remove(k, meta.Time)
 			}
 			if err != nil {
 				return err
 			}
+			if dropped {
+				w.Drop(plan.Late)
+				return nil
+			}
+			out.Stale = !latest
 			return send(k, out, had, &meta)
 		}
 	})

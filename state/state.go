@@ -101,8 +101,8 @@ func (s Store[K, V]) specWindow(d *plan.StoreSpec, w window.Windows) {
 	case d.Retention < need:
 		d.Err = fmt.Errorf("its Retention %v is less than its windows need, %v", s.Retention, time.Duration(need)*time.Millisecond)
 	}
-	if window.EmitOnClose(w) && d.Kind == store.Window {
-		d.Retention++ // as in Kafka Streams: what closes right now can still be read
+	if window.EmitOnClose(w) {
+		d.Retention++ // what closes right now can still be read
 	}
 }
 

@@ -66,12 +66,9 @@ func Keep(w Windows) int64 {
 		return 2*f.size.Milliseconds() + f.grace.Milliseconds()
 	case Endless:
 		return math.MaxInt64 / 4 // for ever
-	case Sessions:
-		if f.emit.onClose { // it closes a millisecond after it takes its last record
-			return f.size.Milliseconds() + f.grace.Milliseconds() + 1
-		}
+	default:
+		return f.size.Milliseconds() + f.grace.Milliseconds()
 	}
-	return f.size.Milliseconds() + f.grace.Milliseconds()
 }
 
 // EmitEvery gives how far apart in wall-clock time results of w are sent on; 0 if every

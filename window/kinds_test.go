@@ -24,7 +24,7 @@ func TestKinds(t *testing.T) {
 		{window.Sliding{Size: 10 * ms, Grace: ms}, window.AtRecords, 10, 1, 21, "Sliding{Size: 10ms, Grace: 1ms}"},
 		{window.Sliding{Size: 10 * ms, Emit: window.OnClose()}, window.AtRecords, 10, 0, 20, "Sliding{Size: 10ms, Emit: OnClose()}"},
 		{window.Session{Gap: 5 * ms, Grace: 3 * ms}, window.Sessions, 5, 3, 8, "Session{Gap: 5ms, Grace: 3ms}"},
-		{window.Session{Gap: 5 * ms, Emit: window.OnClose()}, window.Sessions, 5, 0, 6, "Session{Gap: 5ms, Emit: OnClose()}"},
+		{window.Session{Gap: 5 * ms, Emit: window.OnClose()}, window.Sessions, 5, 0, 5, "Session{Gap: 5ms, Emit: OnClose()}"},
 		{window.Unlimited{}, window.Endless, math.MaxInt64, 0, math.MaxInt64 / 4, "Unlimited{}"},
 		{window.Unlimited{Start: time.UnixMilli(5)}, window.Endless, math.MaxInt64 - 5, 0, math.MaxInt64 / 4, "Unlimited{Start: 1970-01-01T00:00:00.005Z}"},
 	} {

@@ -13,6 +13,11 @@ import (
 var aggregates = theme{
 	"count":              {build: count, stores: map[string]rows{"c": of(counts("c"))}},
 	"count-out-of-order": {build: count, stores: map[string]rows{"c": of(counts("c"))}},
+	"count-versioned": {build: func(b *topology.Builder) {
+		c := counts("c")
+		c.History = 15 * ms
+		longs(kstream.Count(kstream.GroupByKey(kstream.From(b, plain("in"))), c))
+	}},
 	"count-then-filter": {build: func(b *topology.Builder) {
 		c := kstream.Count(kstream.GroupByKey(kstream.From(b, plain("in"))), counts("c"))
 		longs(ktable.Filter(c, func(_ string, n int64) bool { return n%2 == 1 }))
@@ -35,6 +40,16 @@ var aggregates = theme{
 		},
 		stores: map[string]rows{"r": of(kvNull("r"))},
 	},
+	"reduce-versioned-group": {build: func(b *topology.Builder) {
+		r := kstream.Reduce(kstream.GroupByKey(kstream.From(b, keyed("in"))), func(a, v *string) *string {
+			if strings.HasPrefix(*v, "s") || strings.HasPrefix(*v, "t") {
+				return nil
+			}
+			return new(*a + *v)
+		}, nullVersions("c", 30*ms))
+		byLast := ktable.GroupBy(r, func(_ string, v *string) (string, string) { return (*v)[len(*v)-1:], *v }, plain("by-last"))
+		ktable.To(ktable.Aggregate(byLast, plusMinus, kv("a")), plain("out"))
+	}},
 	"aggregate": {
 		build: func(b *topology.Builder) {
 			a := aggregate.Fold(zeroOrNull, func(a *string, v string) *string {

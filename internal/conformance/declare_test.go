@@ -54,6 +54,12 @@ func versioned(name string, history time.Duration) state.Store[string, string] {
 	return state.Store[string, string]{Name: name, Key: serde.String, Value: serde.String, History: history}
 }
 
+func nullVersions(name string, history time.Duration) state.Store[string, *string] {
+	s := kvNull(name)
+	s.History = history
+	return s
+}
+
 // Functions that many topologies share. Those of null are for texts.
 
 func early(v *string) bool { return v != nil && *v < "r" }

@@ -38,6 +38,9 @@ var finals = theme{
 		catsAtClose(b, window.Session{Gap: 6 * ms, Grace: 5 * ms, Emit: window.OnClose()}, 0)
 	}},
 	"session-final-jumps": {build: func(b *topology.Builder) { countAtClose(b, window.Session{Gap: 6 * ms, Emit: window.OnClose()}, 0) }},
+	"session-final-to-null": {build: func(b *topology.Builder) {
+		catsToNull(b, window.Session{Gap: 6 * ms, Grace: 10 * ms, Emit: window.OnClose()})
+	}},
 	"final-then-table": {build: func(b *topology.Builder) {
 		kept := windowed("c", tensAtClose, serde.Int64)
 		kept.Retention = forever

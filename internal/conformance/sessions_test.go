@@ -17,6 +17,7 @@ var sessions = theme{
 		build:  func(b *topology.Builder) { reduceWindows(b, shortSessions) },
 		stores: map[string]rows{"r": ofSessions(windowed("r", shortSessions, serde.Nullable(serde.String)))},
 	},
+	"session-to-null": {build: func(b *topology.Builder) { catsToNull(b, window.Session{Gap: 6 * ms, Grace: 10 * ms}) }},
 	"cogroup-session": {build: func(b *topology.Builder) { cogroupWindows(b, window.Session{Gap: 5 * ms, Grace: 8 * ms}) }},
 }
 

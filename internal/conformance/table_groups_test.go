@@ -62,6 +62,18 @@ var tableGroups = theme{
 		},
 		stores: map[string]rows{"a": of(kv("a"))},
 	},
+	"table-group-versioned": {build: func(b *topology.Builder) {
+		unless := func(end, sign string) func(a *string, v string) *string {
+			return func(a *string, v string) *string {
+				if strings.HasSuffix(v, end) {
+					return nil
+				}
+				return new(*a + sign + v)
+			}
+		}
+		f := aggregate.Aggregator[string, *string]{Init: zeroOrNull, Add: unless("3", "+"), Remove: unless("7", "-")}
+		ktable.To(ktable.Aggregate(ktable.GroupBy(ktable.From(b, plain("in")), letter, plain("by-first")), f, nullVersions("c", 15*ms)), keyed("out"))
+	}},
 	"count-of-counts": {build: func(b *topology.Builder) {
 		c := kstream.Count(kstream.GroupByKey(kstream.From(b, plain("in"))), counts("c"))
 		byDigit := ktable.GroupBy(c, func(k string, n int64) (string, string) { return strconv.FormatInt(n%10, 10), k }, plain("by-digit"))

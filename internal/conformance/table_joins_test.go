@@ -5,6 +5,7 @@ import (
 
 	"github.com/seed-df18afd4/streams/kstream"
 	"github.com/seed-df18afd4/streams/ktable"
+	"github.com/seed-df18afd4/streams/serde"
 	"github.com/seed-df18afd4/streams/topology"
 )
 
@@ -68,6 +69,11 @@ var tableJoins = theme{
 		},
 		stores: map[string]rows{"c": of(counts("c"))},
 	},
+	"windowed-table-join": {build: func(b *topology.Builder) {
+		n := kstream.Count(perKey(b, tens), windowed("n", tens, serde.Int64))
+		s := kstream.Aggregate(perKey(b, tens), cat, windowed("s", tens, serde.String))
+		toWindows(ktable.LeftJoin(n, s, func(n int64, s string, ok bool) string { return fmt.Sprint(n, "-", orNull(s, ok)) }))
+	}},
 	"aggregate-join": {build: func(b *topology.Builder) {
 		n := kstream.Count(kstream.GroupByKey(kstream.From(b, plain("left"))), counts("n"))
 		j := ktable.Join(n, ktable.From(b, plain("right")), func(n int64, r string) string { return fmt.Sprint(n, "-", r) })

@@ -39,15 +39,7 @@ var windows = theme{
 		build:  func(b *topology.Builder) { reduceWindows(b, tens) },
 		stores: map[string]rows{"r": ofWindows(windowed("r", tens, serde.Nullable(serde.String)))},
 	},
-	"tumbling-to-null": {build: func(b *topology.Builder) {
-		a := aggregate.Fold(zeroOrNull, func(a, v *string) *string {
-			if v == nil || strings.HasPrefix(*v, "t") {
-				return nil
-			}
-			return new(*a + *v)
-		})
-		windowsOut(kstream.Aggregate(perKey(b, tens), a, windowed("a", tens, serde.Nullable(serde.String))))
-	}},
+	"tumbling-to-null": {build: func(b *topology.Builder) { catsToNull(b, tens) }},
 	"tumbling-group-by": {build: func(b *topology.Builder) {
 		byLetter := kstream.GroupBy(kstream.From(b, plain("in")), func(_, v string) string { return v[:1] }, plain("by-letter"))
 		toWindows(kstream.Count(kstream.WindowedBy(byLetter, tens), windowed("c", tens, serde.Int64)))
@@ -67,6 +59,7 @@ var windows = theme{
 		stores: map[string]rows{"a": ofWindows(windowed("a", slides, serde.String))},
 	},
 	"sliding-reduce":  {build: func(b *topology.Builder) { reduceWindows(b, window.Sliding{Size: 5 * ms, Grace: 10 * ms}) }},
+	"sliding-to-null": {build: func(b *topology.Builder) { catsToNull(b, window.Sliding{Size: 8 * ms, Grace: 10 * ms}) }},
 	"cogroup-sliding": {build: func(b *topology.Builder) { cogroupWindows(b, window.Sliding{Size: 6 * ms, Grace: 8 * ms}) }},
 
 	"cogroup-windowed": {build: func(b *topology.Builder) { cogroupWindows(b, tens) }},
@@ -109,6 +102,18 @@ var cat = aggregate.Aggregator[*string, string]{
 
 func cats(b *topology.Builder, w window.Windows) {
 	toWindows(kstream.Aggregate(perKey(b, w), cat, windowed("a", w, serde.String)))
+}
+
+// catsToNull strings values together, and deletes what it has at a null or a t.
+func catsToNull(b *topology.Builder, w window.Windows) {
+	f := aggregate.Fold(zeroOrNull, func(a, v *string) *string {
+		if v == nil || strings.HasPrefix(*v, "t") {
+			return nil
+		}
+		return new(*a + *v)
+	})
+	f.Merge = func(a, b *string) *string { return new(*a + "|" + *b) }
+	windowsOut(kstream.Aggregate(perKey(b, w), f, windowed("a", w, serde.Nullable(serde.String))))
 }
 
 func countWindows(b *topology.Builder, w window.Windows) {
