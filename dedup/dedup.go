@@ -24,7 +24,8 @@ type Seen[ID any] struct {
 // By drops a record if one with the same id came within Within of its time, before it or
 // after it. A record that is dropped does not prolong the memory of its id. Of what is
 // late by more than Within, behind the greatest time of the task, it may have forgotten
-// whether the id was seen; such a record may pass twice.
+// whether the id was seen; such a record may pass twice. An id that Key does not encode, such
+// as nil, makes the record a bad one.
 //
 // It needs the stream to be keyed so that one id always comes to one task. The ids are
 // kept in a store with a changelog, written in one transaction with the results: with

@@ -125,7 +125,8 @@ func Reduce[G, V any](g Grouped[G, V], f func(a, v V) V, in state.Store[G, V]) k
 }
 
 // Aggregate folds the records of each group. A nil result deletes the row, and the next
-// record of the group starts anew. For sessions the Aggregator needs Merge.
+// record of the group starts anew. For sessions the Aggregator needs Merge. In a store with
+// History a result that is older than that is dropped and counted.
 //
 // A record costs a fold for each window that holds it. In hopping windows with
 // window.OnClose it costs one, however many they are, if a.MergeIsAdd: the store then has

@@ -40,7 +40,8 @@ func LeftJoinStream[K, V, W, R any](left Stream[K, V], right Stream[K, W], f fun
 	return joinStream(left, right, func(v V, _ bool, w W, ok bool) R { return f(v, w, ok) }, on, "LeftJoinStream", true, false)
 }
 
-// OuterJoinStream also sends, when its window closes, a record of either that met none.
+// OuterJoinStream also sends, when its window closes, a record of either that met none, and
+// at once one with a null key.
 func OuterJoinStream[K, V, W, R any](left Stream[K, V], right Stream[K, W], f func(v V, hasV bool, w W, hasW bool) R, on Joined[K, V, W]) Stream[K, R] {
 	return joinStream(left, right, f, on, "OuterJoinStream", true, true)
 }

@@ -17,7 +17,8 @@ import (
 //
 // The result has the greater time of the two rows when the left one changes, and the right
 // row's own when that changes. A left row that loses its partner, or is deleted, sends a
-// delete, also if it had none. Answers to what a left row was before are dropped.
+// delete, also if it had none; one that names none is counted as dropped. Answers to what a
+// left row was before are dropped.
 func JoinForeignKey[K, V, FK, W, R any](left Table[K, V], right Table[FK, W], of func(K, V) (fk FK, ok bool), f func(V, W) R, name string) Table[K, R] {
 	return foreignKey(left, right, of, func(v V, w W, ok bool) (r R, _ bool) {
 		if !ok {

@@ -8,6 +8,9 @@ import (
 // Join pairs rows of the same key. An update of either table sends the new pair, or a
 // delete if its row is gone; it sends nothing while the other table has no row. The result
 // has the greater time of the two rows.
+//
+// A join has no history, whatever a and b have: who looks its rows up sees them as they are
+// now.
 func Join[K, V, W, R any](a Table[K, V], b Table[K, W], f func(V, W) R) Table[K, R] {
 	return join(a, b, "join", needs{a: true, b: true}, func(v V, hasV bool, w W, hasW bool) (r R, ok bool) {
 		if !hasV || !hasW {
