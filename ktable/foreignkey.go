@@ -68,6 +68,9 @@ func foreignKey[K, V, FK, W, R any](left Table[K, V], right Table[FK, W], of fun
 	j.respond = graph.Topic[K, response]{Name: name + "-response", Key: j.keys, Value: responses{}, PartitionOf: func(_ K, r response, _ int32) int32 { return r.Partition }}
 
 	left.Step.NeedOld()
+	if right.Step.Silent() {
+		right.Step.NeedOld()
+	}
 	asks := graph.Map(left.Step, "foreign-key-ask", j.ask)
 	arrived := graph.ThroughAll(asks.Rekey(), j.subscribe)
 	var answers *graph.Step

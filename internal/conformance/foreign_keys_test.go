@@ -40,6 +40,11 @@ var foreignKeys = theme{
 		},
 		stores: map[string]rows{"a": of(kv("a")), "l": of(kv("l")), "r": of(kv("r"))},
 	},
+	"foreign-key-filtered": {build: func(b *topology.Builder) {
+		l := ktable.Materialize(ktable.From(b, plain("left")), kv("l"))
+		r := ktable.Materialize(ktable.Filter(ktable.From(b, plain("right")), isEarly), kv("r"))
+		ktable.To(ktable.LeftJoinForeignKey(l, r, firstLetter, dashLeft, "fk"), plain("out"))
+	}},
 	"foreign-key-versioned": {build: func(b *topology.Builder) {
 		l := ktable.Materialize(ktable.From(b, plain("left")), versioned("l", 30*ms))
 		r := ktable.Materialize(ktable.From(b, plain("right")), versioned("r", 30*ms))

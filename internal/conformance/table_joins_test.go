@@ -58,6 +58,29 @@ var tableJoins = theme{
 		right := ktable.MapValues(ktable.From(b, plain("right")), exclaim)
 		ktable.To(ktable.OuterJoin(left, right, dashOuter), plain("out"))
 	}},
+	"table-table-then-filter": {build: func(b *topology.Builder) {
+		j := ktable.LeftJoin(ktable.From(b, plain("left")), ktable.From(b, plain("right")), dashLeft)
+		ktable.To(ktable.Filter(j, isEarly), plain("out"))
+	}},
+	"table-filter-materialised-join": {build: func(b *topology.Builder) {
+		f := ktable.Materialize(ktable.Filter(ktable.From(b, plain("left")), isEarly), kv("f"))
+		ktable.To(ktable.LeftJoin(f, ktable.From(b, plain("right")), dashLeft), plain("out"))
+	}},
+	"table-join-and-filter": {build: func(b *topology.Builder) {
+		l := ktable.From(b, plain("left"))
+		ktable.To(ktable.Join(l, ktable.From(b, plain("right")), dash), plain("out"))
+		ktable.To(ktable.Filter(l, isEarly), plain("out"))
+	}},
+	"stream-join-and-filter": {build: func(b *topology.Builder) {
+		r := ktable.From(b, plain("right"))
+		kstream.To(kstream.LeftJoin(kstream.From(b, plain("left")), ktable.MapValues(r, exclaim), dashLeft), plain("out"))
+		ktable.To(ktable.Filter(r, isEarly), plain("out"))
+	}},
+	"table-versioned-filter-kept": {build: func(b *topology.Builder) {
+		t := ktable.Materialize(ktable.From(b, plain("in")), versioned("t", 30*ms))
+		f := ktable.Materialize(ktable.Filter(t, isEarly), kv("f"))
+		ktable.To(ktable.Aggregate(ktable.GroupBy(f, letter, plain("by-first")), plusMinus, kv("a")), plain("out"))
+	}},
 	"table-table-chain": {build: func(b *topology.Builder) {
 		pairs := ktable.Join(ktable.From(b, plain("one")), ktable.From(b, plain("two")), dash)
 		ktable.To(ktable.LeftJoin(pairs, ktable.From(b, plain("three")), dashLeft), plain("out"))

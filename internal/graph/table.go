@@ -22,6 +22,8 @@ type table struct {
 	from   []*Step           // the tables that the rows are computed from, unless they are kept
 	view   func(*Wiring) any // a Lookup over that of from
 	passes []*Step           // the tables whose changes it passes on, with their old values
+	known  bool              // old values can be had without keeping anything more
+	silent bool              // nothing is sent about a row that is not there and was not, if that is known
 
 	// Of a source: the store that keeps its rows if somebody needs them, what keeps them
 	// there when the graph is complete, and a func(state.Store[K, V]) to keep them elsewhere.
@@ -143,7 +145,7 @@ func tableInput[K, V any](t Topic[K, V]) func(*Wiring, *Step) any {
 	return func(w *Wiring, s *Step) any {
 		next, null := Next[K, Change[V]](w, s), NullKey[K]()
 		if s.table.kept != nil {
-			next = Keeper(w, s, next)
+			next = Keeper(w, s, false, next)
 		}
 		return newReader(t).input(w, s, func(d *reader[K, V]) error {
 			if null(d.key, &d.meta) {
@@ -157,8 +159,9 @@ func tableInput[K, V any](t Topic[K, V]) func(*Wiring, *Step) any {
 
 // Keeper writes changes into the table's store and sends them on: with the old value, if
 // somebody needs it, and with whether an old version was written, in a store with History.
-// What is too old to be kept is dropped and counted.
-func Keeper[K, V any](w *Wiring, s *Step, next Handler[K, Change[V]]) Handler[K, Change[V]] {
+// What is too old to be kept is dropped and counted. Where old values are known, silent is
+// to pass over deletes of rows that are not there.
+func Keeper[K, V any](w *Wiring, s *Step, silent bool, next Handler[K, Change[V]]) Handler[K, Change[V]] {
 	rows, old, cached := Rows[K, V](w, s), s.table.old, s.cached(w)
 	send := SenderOf(w, s, s.table.rows.(state.Store[K, V]).Key, next)
 	return func(k K, c Change[V], m *plan.Meta) (err error) {
@@ -169,7 +172,7 @@ func Keeper[K, V any](w *Wiring, s *Step, next Handler[K, Change[V]]) Handler[K,
 		} else if cached {
 			had, err = rows.Has(k)
 		}
-		if err != nil {
+		if err != nil || silent && old && !c.HasNew && !c.HasOld {
 			return err
 		}
 		var latest, dropped bool
@@ -237,7 +240,7 @@ func (s *Step) NeedOld() *Step {
 
 // KnowsOld says whether the table's old values can be had without keeping anything more.
 func (s *Step) KnowsOld() bool {
-	if s.table.kept != nil {
+	if t := s.table; t.kept != nil || t.known || t.late != nil && t.needed {
 		return true
 	}
 	for _, from := range s.table.from {
@@ -295,7 +298,7 @@ func MapTable[K, V, W any](parent *Step, kind string, silent bool, f func(K, V) 
 			return next(k, out, m)
 		}
 	})
-	s.table = &table{from: []*Step{parent}, view: func(w *Wiring) any {
+	s.table = &table{from: []*Step{parent}, silent: silent, view: func(w *Wiring) any {
 		lookup := LookupOf[K, V](w, parent)
 		return Lookup[K, W](func(k K, at int64) (W, int64, bool, error) {
 			v, ms, ok, err := lookup(k, at)
@@ -310,11 +313,15 @@ func MapTable[K, V, W any](parent *Step, kind string, silent bool, f func(K, V) 
 func Stored[K, V any](parent *Step, kind string, rows state.Store[K, V]) *Step {
 	var s *Step
 	s = Map(parent, kind, func(w *Wiring, next Handler[K, Change[V]]) Handler[K, Change[V]] {
-		return Keeper(w, s, next)
+		return Keeper(w, s, s.table.silent && !parent.Versioned(), next)
 	})
 	Keep(s, rows)
+	s.table.silent = parent.table != nil && parent.table.silent
 	return s
 }
+
+// Silent says whether the table sends less to who needs its old values.
+func (s *Step) Silent() bool { return s.table.silent }
 
 // Same makes a step's rows those of tables that share a store, whose changes it passes on.
 func (s *Step) Same(of ...*Step) *Step {
@@ -323,8 +330,8 @@ func (s *Step) Same(of ...*Step) *Step {
 }
 
 // Virtual makes the step a table whose rows are computed from others by view, a function
-// that gives a Lookup.
+// that gives a Lookup. It reads those others, and so knows its old values.
 func (s *Step) Virtual(view func(*Wiring) any, from ...*Step) *Step {
-	s.table = &table{view: view, from: from}
+	s.table = &table{view: view, from: from, known: true}
 	return s
 }
