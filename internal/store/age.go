@@ -48,15 +48,34 @@ func (s *Store) readAge() error {
 	}
 	now := s.res.now()
 	s.flushDue(now)
-	b, err := s.res.disk.ReadFile(filepath.Join(s.dir, ageName))
-	at, ok := decodeAge(b, s.id)
+	at, ok := s.res.age(s.dir, s.id)
 	switch {
-	case err != nil || !ok:
+	case !ok:
 		s.old = errors.New("it is not known how old they are")
 	case now.Sub(at).Abs() > Deletes*3/4:
 		s.old = fmt.Errorf("they are of %s", at.UTC().Format(time.DateTime))
 	}
 	return nil
+}
+
+// age is when all rows of the store in dir were on its disk last, if that is known.
+func (r *Resources) age(dir string, store uint64) (at time.Time, ok bool) {
+	b, err := r.disk.ReadFile(filepath.Join(dir, ageName))
+	if err != nil {
+		return at, false
+	}
+	return decodeAge(b, store)
+}
+
+// Expired says whether the files of the store in dir, if there is one, are too old to go on
+// from.
+func (r *Resources) Expired(dir string) bool {
+	m, err := readManifest(r.disk, dir)
+	if err != nil {
+		return false
+	}
+	at, ok := r.age(dir, m.id)
+	return ok && r.now().Sub(at) > Deletes
 }
 
 // tooOld is an error when records of the changelog, up to next, cannot bring the rows up to

@@ -82,6 +82,21 @@ func TestOldFilesStayOld(t *testing.T) {
 	require.ErrorContains(t, c.open(t, dir, KeyValue, c.resources()).Restore(missed, 8), "too old")
 }
 
+// What is too old is known without opening it; what is no store, or a damaged one, is not.
+func TestExpired(t *testing.T) {
+	c, dir := &clock{time.UnixMilli(1e12)}, t.TempDir()
+	require.False(t, c.resources().Expired(dir), "no store")
+	c.write(t, dir)
+	require.False(t, c.resources().Expired(dir))
+	c.now = c.now.Add(Deletes + time.Hour)
+	require.True(t, c.resources().Expired(dir))
+	c.now = c.now.Add(-Deletes)
+	require.False(t, c.resources().Expired(dir))
+	c.now = c.now.Add(Deletes)
+	require.NoError(t, os.Remove(filepath.Join(dir, ageName)))
+	require.False(t, c.resources().Expired(dir))
+}
+
 // A process that runs for days and has little to write is killed: what is on disk is not
 // older than some hours.
 func TestRowsAreOnDiskNowAndThen(t *testing.T) {

@@ -104,6 +104,7 @@ func (n *Instance) Run(ctx context.Context) error {
 	}
 	following.Go(n.c.Sched, func() { n.watchTopics(work) })
 	following.Go(n.c.Sched, func() { n.watchStalls(work, leave) })
+	following.Go(n.c.Sched, func() { n.cleanDisk(work) })
 	following.Go(n.c.Sched, func() {
 		n.c.Sched.Wait(work, nil, 0)
 		n.mu.Lock()
