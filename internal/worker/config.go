@@ -66,6 +66,7 @@ type Memory struct {
 
 const (
 	linger             = 5 * time.Millisecond   // what was sent waits so long for more
+	firstCommit        = 20 * time.Millisecond  // what a task did first is committed so soon
 	transactionTimeout = 30 * time.Second       // a broker may be away for 10
 	rebalanceTimeout   = 60 * time.Second       // how long the group waits for a member to join again
 	stepLimit          = 1000                   // records of a task before it is another's turn

@@ -324,7 +324,7 @@ func (w *Worker) commitDue() bool {
 	if w.dirtySince.IsZero() || w.now.Before(w.retryAt) {
 		return false
 	}
-	if w.now.Sub(w.dirtySince) >= w.c.CommitInterval || w.uncommitted() > w.c.MaxUncommitted {
+	if !w.now.Before(w.commitAt()) || w.uncommitted() > w.c.MaxUncommitted {
 		return true
 	}
 	for _, e := range w.order {
@@ -333,6 +333,17 @@ func (w *Worker) commitDue() bool {
 		}
 	}
 	return false
+}
+
+// commitAt is when what was done is committed at the latest. What a task does first here is
+// committed soon: it moved, and was silent for long enough.
+func (w *Worker) commitAt() time.Time {
+	for _, e := range w.order {
+		if e.committed.IsZero() && e.task.Changed() {
+			return w.dirtySince.Add(min(firstCommit, w.c.CommitInterval))
+		}
+	}
+	return w.dirtySince.Add(w.c.CommitInterval)
 }
 
 // sleep waits until something arrives or is due.
@@ -350,7 +361,7 @@ func (w *Worker) sleep(ctx context.Context) {
 		sooner(w.flushAt)
 	}
 	if !w.dirtySince.IsZero() {
-		sooner(w.dirtySince.Add(w.c.CommitInterval))
+		sooner(w.commitAt())
 	}
 	for _, e := range w.order {
 		if ms := e.task.NextWall(); ms >= 0 {
