@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/seed-df18afd4/streams"
 	"github.com/seed-df18afd4/streams/internal/e2etest"
 	"github.com/seed-df18afd4/streams/internal/kafkatest"
@@ -94,6 +96,7 @@ func (c *chaos) verify() {
 	for _, n := range c.all {
 		skipped += n.skipped
 	}
+	require.GreaterOrEqual(c.t, skipped, 2*is.poison, "each of the two applications skips all that is poison")
 	var lines []string
 	for _, what := range slices.Sorted(maps.Keys(c.survived)) {
 		lines = append(lines, fmt.Sprintf("%4d %s", c.survived[what], what))

@@ -91,7 +91,7 @@ func (n *instance) stop() {
 }
 
 func (n *instance) count() {
-	n.skipped += strings.Count(n.process.Output(), "skipped a bad record")
+	n.skipped += strings.Count(n.process.Output(), `msg="a bad record" decision=skip`)
 }
 
 // fault is one kind of harm. It returns what makes it good again after some time, or false if
