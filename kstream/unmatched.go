@@ -71,11 +71,27 @@ func (u *unmatched[K, R]) add(k K, ms int64, left bool, value []byte) error {
 	if err != nil {
 		return err
 	}
+	if u.first.Time < 0 {
+		err = u.begin()
+	}
+	if err != nil {
+		return err
+	}
 	if u.first.Time >= 0 {
 		u.first.Time = min(u.first.Time, ms)
 	}
 	_, _, err = u.rows.Save(key, append(list, value), ms)
 	return err
+}
+
+// begin knows that no record is the first if none waits. So a look is due when one of Kafka
+// Streams is, even if the first record to wait is late.
+func (u *unmatched[K, R]) begin() error {
+	for _, err := range u.rows.All() {
+		return err
+	}
+	u.first.Time = forever
+	return nil
 }
 
 // met says that the records of a side with a key and a time wait no more.
