@@ -2,6 +2,7 @@ package sim
 
 import (
 	"encoding/json"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -100,11 +101,20 @@ func (m mutant) text(t *testing.T) string {
 
 var failedSeed = regexp.MustCompile(`seed (\d+) fails: (.*)`)
 
-// TestMutants builds the simulation with each mistake, and expects that seeds find it.
+// TestMutants builds the simulation with mistakes, one at a time, and expects that seeds find
+// each. A build takes seconds, so some mistakes are chosen unless more are asked for.
 func TestMutants(t *testing.T) {
+	n := *mutantsFlag
+	if n == 0 && testing.Short() {
+		t.Skip("each mistake is a build: leave -short out, or ask for so many with -mutants")
+	}
+	if n == 0 {
+		n = 6
+	}
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
-	for _, m := range mutants {
+	for _, i := range rand.Perm(len(mutants))[:min(n, len(mutants))] {
+		m := mutants[i]
 		t.Run(m.name, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
