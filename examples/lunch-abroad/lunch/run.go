@@ -98,7 +98,8 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// patience is how long the program waits after Ctrl-C for what was fed to be told.
+// patience is how long the program waits for a busy broker: for topics that were just
+// created, and after Ctrl-C for what was fed to be told.
 const patience = 20 * time.Second
 
 // stopWhenComplete ends the work when everything is read that there will be: all that was
@@ -137,6 +138,7 @@ func runApp(ctx context.Context, o Options, stderr io.Writer) error {
 	config := streams.Config{
 		ApplicationID: "lunch-abroad", Brokers: o.Brokers,
 		Guarantee: o.Guarantee, Workers: o.Workers, StateDir: o.State,
+		WaitForTopics: patience, // a busy broker may not know those yet that were just created
 	}
 	if o.Verbose {
 		config.Logger = slog.New(slog.NewTextHandler(stderr, nil))
