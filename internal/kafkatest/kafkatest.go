@@ -89,7 +89,7 @@ func Main(m *testing.M) (code int) {
 }
 
 // atOnce is how many tests, and so brokers, a machine of two processors and 8 GiB can bear.
-const atOnce = 5
+const atOnce = 4
 
 // Topic returns a prefix for names of topics and groups that no other call returns, in this
 // process or another. It is a legal topic name itself, of at most 73 characters.
