@@ -62,8 +62,8 @@ func To[K, V any](t Table[K, V], topic topology.Topic[K, V]) {
 
 // Filter keeps the rows for which keep is true. A row that is not kept passes as a
 // delete, also if it was not there before; only if t is kept in a store or a join, or if
-// what follows needs to know, is that known, and nothing passes then. Keep is called again when a row is looked up, unless the result is
-// kept.
+// what follows needs to know, is that known, and nothing passes then. Keep is called again
+// when a row is looked up, unless the result is kept.
 func Filter[K, V any](t Table[K, V], keep func(K, V) bool) Table[K, V] {
 	s := graph.MapTable(t.Step, "filter", true, func(k K, v V) (V, bool) { return v, keep(k, v) })
 	if t.Step.KnowsOld() {

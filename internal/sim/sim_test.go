@@ -24,7 +24,7 @@ import (
 var (
 	seedFlag    = flag.Uint64("seed", 0, "replay one seed, with all that happens")
 	seedsFlag   = flag.Uint64("seeds", 0, "how many seeds to run; 0: 500, or 100 with -short")
-	mutantsFlag = flag.Int("mutants", 0, "how many mistakes to build into the code and to look for, chosen by chance; 0: 6, or none with -short")
+	mutantsFlag = flag.Int("mutants", 0, "how many mistakes to build into the code and to look for, chosen by chance; 0: 6, or 1 with -short")
 	firstFlag   = flag.Uint64("first", 0, "the first of the seeds; 0: one that nobody had before")
 )
 
