@@ -151,7 +151,7 @@ func FuzzJSON(f *testing.F) {
 	f.Add("a<b\u2028", 1.5, "tag")
 	f.Fuzz(func(t *testing.T, id string, price float64, tag string) {
 		if !utf8.ValidString(id) || !utf8.ValidString(tag) || math.IsNaN(price) || math.IsInf(price, 0) {
-			t.Skip("JSON holds no such text or number")
+			return // JSON holds no such text or number
 		}
 		roundTrip(t, serde.JSON[order](), order{ID: id, Price: price, Tags: []string{tag}})
 	})

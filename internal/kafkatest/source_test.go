@@ -115,7 +115,8 @@ func TestKafkasClassesComeFromTheArchive(t *testing.T) {
 	src, err := find()
 	require.NoError(t, err)
 	if src.docker {
-		t.Skip("in a container Java has no archive")
+		require.Empty(t, src.classes, "in a container Java has no archive")
+		return
 	}
 	require.FileExists(t, src.classes)
 	args := slices.Concat(testJVM, []string{"-XX:SharedArchiveFile=" + src.classes, "-Xlog:class+load", "-cp", filepath.Join(src.libs, "*"), "kafka.tools.StorageTool", "random-uuid"})
