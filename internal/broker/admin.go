@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -13,6 +14,9 @@ import (
 
 // adminTimeout bounds how long a question about topics or offsets is asked again.
 const adminTimeout = 30 * time.Second
+
+// brokerTimeout bounds how long one broker is waited for where others are asked as well.
+const brokerTimeout = 5 * time.Second
 
 // Topic is what metadata says about a topic.
 type Topic struct {
@@ -33,6 +37,41 @@ func (c *Client) Topics(ctx context.Context, names ...string) (map[string]Topic,
 		return nil, fmt.Errorf("broker: describe topics %v: %w", names, err)
 	}
 	return describe(m)
+}
+
+// TopicIDs asks every broker which topics have these names, and returns for each name all
+// answers, "" for none. One alone may be behind. Brokers that cannot be asked are left out.
+func (c *Client) TopicIDs(ctx context.Context, names ...string) (map[string][]string, error) {
+	ctx, end := c.bound(ctx, adminTimeout)
+	defer end()
+	m, err := c.metadata(ctx, names)
+	if err != nil {
+		return nil, fmt.Errorf("broker: describe topics %v: %w", names, err)
+	}
+	ids := map[string][]string{}
+	for _, b := range m.Brokers {
+		var found map[string]Topic
+		one, end := c.bound(ctx, brokerTimeout)
+		_, err := c.toLeader(b.Addr()).once(one, func(b *sarama.Broker) (sarama.KError, error) {
+			m, err := b.GetMetadata(sarama.NewMetadataRequest(c.cfg.Version, names))
+			if err != nil {
+				return 0, err
+			}
+			found, err = describe(m)
+			return sarama.ErrNoError, err
+		})
+		end()
+		if err != nil {
+			c.log.Warn("a broker does not say which topics it knows", "broker", b.Addr(), "error", err)
+			continue
+		}
+		for _, name := range names {
+			if id := found[name].ID; !slices.Contains(ids[name], id) {
+				ids[name] = append(ids[name], id)
+			}
+		}
+	}
+	return ids, nil
 }
 
 // AllTopics describes every topic that this user may see.
@@ -170,7 +209,7 @@ func (c *Client) awaitLeaders(ctx context.Context, topic string, partitions int3
 			}
 			n = max(1, described[topic].Partitions)
 		}
-		if int32(len(found)) >= n {
+		if int32(len(found[topic])) >= n {
 			return nil
 		}
 		if sleep(ctx, soon); ctx.Err() != nil {
@@ -279,7 +318,7 @@ func (c *Client) askLeadersOnce(ctx context.Context, ps []kafka.Partition, q lea
 	}
 	byLeader := map[string][]kafka.Partition{}
 	for _, p := range ps {
-		if l, ok := found[p]; ok {
+		if l, ok := found.of(p); ok {
 			byLeader[l.addr] = append(byLeader[l.addr], p)
 		} else {
 			again, why = append(again, p), about(p, sarama.ErrLeaderNotAvailable)

@@ -2,10 +2,15 @@ package broker
 
 import (
 	"context"
+	"net"
+	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/seed-df18afd4/streams/internal/badnet"
 	"github.com/seed-df18afd4/streams/internal/kafka"
@@ -96,4 +101,53 @@ func TestQuestionsEndWithTheirContext(t *testing.T) {
 	defer cancel()
 	within(t, firstContact/2, func() { _, err = c.Topics(ctx, "any") })
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+// A broker that is behind names another topic, or none; one that is gone is left out.
+func TestTopicIDsOfAllBrokers(t *testing.T) {
+	cluster, err := kfake.NewCluster(kfake.NumBrokers(3))
+	require.NoError(t, err)
+	defer cluster.Close()
+	c := dial(t, cluster.ListenAddrs())
+	name := createTopic(t, c, 1, nil)
+	topics, err := c.Topics(t.Context(), name)
+	require.NoError(t, err)
+	id := topics[name].ID
+	ask := func() map[string][]string {
+		ids, err := c.TopicIDs(t.Context(), name, "none")
+		require.NoError(t, err)
+		return ids
+	}
+	require.Equal(t, map[string][]string{name: {id}, "none": {""}}, ask())
+
+	var behind atomic.Int32
+	behind.Store(-1)
+	cluster.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		asked := req.(*kmsg.MetadataRequest)
+		if cluster.CurrentNode() != behind.Load() || len(asked.Topics) != 2 {
+			return nil, nil, false
+		}
+		res := req.ResponseKind().(*kmsg.MetadataResponse)
+		for i, addr := range cluster.ListenAddrs() {
+			host, port, _ := net.SplitHostPort(addr)
+			n, _ := strconv.Atoi(port)
+			b := kmsg.NewMetadataResponseBroker()
+			b.NodeID, b.Host, b.Port = int32(i), host, int32(n)
+			res.Brokers = append(res.Brokers, b)
+		}
+		former := kmsg.NewMetadataResponseTopic()
+		former.Topic, former.TopicID = &name, [16]byte{1}
+		res.Topics = append(res.Topics, former)
+		return res, nil, true
+	})
+	for node := range int32(3) {
+		behind.Store(node)
+		ids := ask()[name]
+		require.Len(t, ids, 2, "broker %d is behind", node)
+		require.Contains(t, ids, id)
+	}
+	behind.Store(-1)
+	require.NoError(t, cluster.RemoveNode(2))
+	require.Equal(t, []string{id}, ask()[name])
 }

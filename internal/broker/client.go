@@ -57,9 +57,10 @@ type Client struct {
 	turn    int              // of the next address to try
 	leaders map[string]*link // by address, for questions to a partition's leader
 	groups  map[string]*link // by group, to its coordinator
-	endsOf  map[endKind]*together[int64]
-	commits map[string]*together[kafka.Offset] // by group
-	limits  map[string]int                     // bytes of a batch, by topic, where it was learnt that they are fewer
+	endsOf  map[endKind]*together[kafka.Partition, int64]
+	commits map[string]*together[kafka.Partition, kafka.Offset] // by group
+	led     together[string, map[int32]leader]                  // topics' leaders
+	limits  map[string]int                                      // bytes of a batch, by topic, where it was learnt that they are fewer
 }
 
 // Dial connects to the cluster. It fails within about five seconds when no broker
@@ -78,14 +79,15 @@ func Dial(ctx context.Context, o Options) (*Client, error) {
 		turn:    rand.IntN(len(o.Brokers)), // not every client begins at the same broker
 		leaders: map[string]*link{},
 		groups:  map[string]*link{},
-		endsOf:  map[endKind]*together[int64]{},
-		commits: map[string]*together[kafka.Offset]{},
+		endsOf:  map[endKind]*together[kafka.Partition, int64]{},
+		commits: map[string]*together[kafka.Partition, kafka.Offset]{},
 		limits:  map[string]int{},
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
 	}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.led.once = c.leadersOf
 	c.any = c.link(c.ctx, c.nextAddress)
 	c.any.wait = firstContact // any broker has these answers at hand, so another one is tried soon
 	c.controller = c.link(c.ctx, c.findController)

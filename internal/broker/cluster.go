@@ -76,9 +76,35 @@ func (c *Client) addressOf(id int32) string {
 	return c.brokers[id]
 }
 
+// leaders are those of topics' partitions.
+type leaders map[string]map[int32]leader
+
+func (l leaders) of(p kafka.Partition) (found leader, ok bool) {
+	found, ok = l[p.Topic][p.Index]
+	return found, ok
+}
+
 // findLeaders returns the leaders of the topics' partitions. A partition without one, or
 // of a topic that does not exist, is absent.
-func (c *Client) findLeaders(ctx context.Context, topics []string) (map[kafka.Partition]leader, error) {
+func (c *Client) findLeaders(ctx context.Context, topics []string) (leaders, error) {
+	if found, ok := c.led.ask(ctx, topics); ok {
+		return found, nil
+	}
+	return c.askForLeaders(ctx, topics)
+}
+
+// leadersOf is findLeaders for many who ask.
+func (c *Client) leadersOf(topics []string) map[string]map[int32]leader {
+	ctx, end := c.bound(c.ctx, togetherTimeout)
+	defer end()
+	found, err := c.askForLeaders(ctx, topics)
+	if err != nil {
+		c.log.Debug("the leaders of topics could not be found at once", "error", err)
+	}
+	return found
+}
+
+func (c *Client) askForLeaders(ctx context.Context, topics []string) (leaders, error) {
 	m, err := c.metadata(ctx, topics)
 	if err != nil {
 		return nil, err
@@ -87,11 +113,14 @@ func (c *Client) findLeaders(ctx context.Context, topics []string) (map[kafka.Pa
 	for _, b := range m.Brokers {
 		addrs[b.ID()] = b.Addr()
 	}
-	found := map[kafka.Partition]leader{}
+	found := leaders{}
+	for _, topic := range topics {
+		found[topic] = map[int32]leader{}
+	}
 	for _, t := range m.Topics {
 		for _, p := range t.Partitions {
 			if addr, ok := addrs[p.Leader]; ok && p.Err != sarama.ErrLeaderNotAvailable {
-				found[kafka.Partition{Topic: t.Name, Index: p.ID}] = leader{addr, p.LeaderEpoch, topicID(t.Uuid)}
+				found[t.Name][p.ID] = leader{addr, p.LeaderEpoch, topicID(t.Uuid)}
 			}
 		}
 	}

@@ -34,14 +34,16 @@ func (e *RecordTooLargeError) Error() string {
 }
 
 // ErrStaleGeneration is why offsets were refused whose member has missed that the group has
-// a new generation. Nothing is lost: the same commit goes through under the generation that
-// the next Assigned tells, unless Lost comes first.
+// a new generation, maybe without it. Nothing is lost: the same commit goes through under the
+// generation that the next Assigned tells, unless Lost comes first.
 var ErrStaleGeneration = errors.New("the group has a new generation")
 
 // stale marks a refusal, if it is of that kind.
 func stale(err error) error {
-	if errors.Is(err, sarama.ErrIllegalGeneration) || errors.Is(err, sarama.ErrRebalanceInProgress) {
-		return fmt.Errorf("%w: %w", ErrStaleGeneration, err)
+	for _, code := range []sarama.KError{sarama.ErrIllegalGeneration, sarama.ErrRebalanceInProgress, sarama.ErrUnknownMemberId} {
+		if errors.Is(err, code) {
+			return fmt.Errorf("%w: %w", ErrStaleGeneration, err)
+		}
 	}
 	return err
 }

@@ -25,7 +25,7 @@ func TestEveryRecordOnceAndInOrderOverAFailingNetwork(t *testing.T) {
 				c := dial(t, []string{px.Addr()})
 				o := ProducerOptions{}
 				if mode == "transactional" {
-					o.TransactionalID = topic
+					o.TransactionalID, o.TransactionTimeout = topic, 5*time.Minute
 				}
 				px.Fail(0.02)
 				p := newProducer(t, c, o)
@@ -92,7 +92,7 @@ func TestEveryRecordOnceAndInOrderWhileBrokersDie(t *testing.T) {
 			awaitReplicas(t, c, topic, partitions)
 			o := ProducerOptions{}
 			if mode == "transactional" {
-				o.TransactionalID = topic
+				o.TransactionalID, o.TransactionTimeout = topic, 5*time.Minute
 			}
 			p := newProducer(t, c, o)
 			f := newFetcher(t, c, FetchOptions{ReadCommitted: true})

@@ -15,6 +15,9 @@ type FetchOptions struct {
 	MaxPartitionBytes int32 // asked of one partition at a time; default 1 MiB. A larger batch comes whole
 	MaxQueuedBytes    int   // a partition with so much delivered and not Done is left out; default 4 MiB
 	MaxBytes          int   // of all answers that have something delivered and not Done; see quota; default 64 MiB
+	// Topics are the ids of topics by name, where they are known: what is read must be of
+	// these, or it fails with ErrTopicRecreated.
+	Topics map[string]string
 
 	// OnError is told that a partition is parked: nothing more of it is read until SeekTo
 	// or Close. The position is the one that was asked for. sarama.ErrOffsetOutOfRange means
@@ -104,7 +107,7 @@ func (c *Client) NewFetcher(o FetchOptions) *Fetcher {
 // a key or a value keeps all of the answer it came in, some megabytes: what is kept for
 // long must be copied.
 func (f *Fetcher) Subscribe(p kafka.Partition, offset int64, deliver func(kafka.Batch)) *Subscription {
-	s := &Subscription{f: f, partition: p, deliver: deliver, position: offset, told: -1}
+	s := &Subscription{f: f, partition: p, deliver: deliver, position: offset, told: -1, topic: f.o.Topics[p.Topic]}
 	f.mu.Lock()
 	if earlier := f.subs[p]; earlier != nil {
 		f.forget(earlier)
@@ -279,7 +282,7 @@ func (f *Fetcher) findLeaders() {
 
 // place assigns what was found to the subscriptions that still need it, and returns how
 // many partitions have a leader.
-func (f *Fetcher) place(ps []kafka.Partition, found map[kafka.Partition]leader, err error) int {
+func (f *Fetcher) place(ps []kafka.Partition, found leaders, err error) int {
 	var others []asked
 	defer func() {
 		for _, a := range others {
@@ -290,7 +293,7 @@ func (f *Fetcher) place(ps []kafka.Partition, found map[kafka.Partition]leader, 
 	defer f.mu.Unlock()
 	n := 0
 	for _, p := range ps {
-		l, ok := found[p]
+		l, ok := found.of(p)
 		s := f.subs[p]
 		if ok {
 			n++

@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(kafkatest.Main(m)) }
 
 // patience is how long a test waits for what must happen. It is only used up by a failure.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 var discard = slog.New(slog.DiscardHandler)
 

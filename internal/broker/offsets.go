@@ -88,13 +88,13 @@ func (c *Client) listing(at int64, readCommitted bool, found map[kafka.Partition
 }
 
 // ends asks for Earliest or Latest of many partitions at once.
-func (c *Client) ends(at int64, readCommitted bool) *together[int64] {
+func (c *Client) ends(at int64, readCommitted bool) *together[kafka.Partition, int64] {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	kind := endKind{at, readCommitted}
 	t := c.endsOf[kind]
 	if t == nil {
-		t = &together[int64]{once: func(ps []kafka.Partition) map[kafka.Partition]int64 {
+		t = &together[kafka.Partition, int64]{once: func(ps []kafka.Partition) map[kafka.Partition]int64 {
 			ctx, end := c.bound(c.ctx, togetherTimeout)
 			defer end()
 			found := map[kafka.Partition]int64{}
@@ -179,13 +179,13 @@ func (c *Client) fetchOffsets(b *sarama.Broker, group string, ps []kafka.Partiti
 }
 
 // commitsOf asks for what a group has committed of many partitions at once.
-func (c *Client) commitsOf(group string) *together[kafka.Offset] {
+func (c *Client) commitsOf(group string) *together[kafka.Partition, kafka.Offset] {
 	to := c.toGroup(group)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.commits[group]
 	if t == nil {
-		t = &together[kafka.Offset]{once: func(ps []kafka.Partition) map[kafka.Partition]kafka.Offset {
+		t = &together[kafka.Partition, kafka.Offset]{once: func(ps []kafka.Partition) map[kafka.Partition]kafka.Offset {
 			ctx, end := c.bound(c.ctx, togetherTimeout)
 			defer end()
 			found := map[kafka.Partition]kafka.Offset{}

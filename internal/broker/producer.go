@@ -88,6 +88,8 @@ type Target struct {
 	open   *batch // being filled
 	next   int32  // sequence of the next batch
 	joined bool   // part of the transaction
+	used   bool   // the transaction has records of it
+	streak int    // transactions before it that had, one after the other
 	limit  int    // bytes of a batch
 
 	// Under the producer's lock.
@@ -213,7 +215,7 @@ func (p *Producer) Flush() error {
 	}
 	for _, t := range p.targets {
 		if b := t.open; b != nil {
-			t.open = nil
+			t.open, t.used = nil, true
 			b.Version, b.Codec, b.CompressionLevel = 2, p.codec, sarama.CompressionLevelDefault
 			b.ProducerID, b.ProducerEpoch, b.IsTransactional = p.id, p.epoch, p.o.TransactionalID != ""
 			b.seal(t.next)

@@ -258,7 +258,7 @@ func (p *Producer) connectLeaders(leaderless []*Target) bool {
 	leaders, err := p.c.findLeaders(ctx, topicsOf(ps))
 	ok := true
 	for _, t := range leaderless {
-		l, found := leaders[t.partition]
+		l, found := leaders.of(t.partition)
 		var c *produceConn
 		var why error
 		switch {

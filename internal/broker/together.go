@@ -5,61 +5,59 @@ import (
 	"maps"
 	"slices"
 	"sync"
-
-	"github.com/seed-df18afd4/streams/internal/kafka"
 )
 
 // together asks for what many want to know with few requests: what is asked for while an
 // answer is on its way is asked for next, all at once. So an instance that begins a
 // thousand tasks sends a few requests, and no answer is older than its question.
-type together[V any] struct {
-	// once sends one request about each partition. What it has no answer for is missing.
-	once func([]kafka.Partition) map[kafka.Partition]V
+type together[K comparable, V any] struct {
+	// once sends one request about all keys. What it has no answer for is missing.
+	once func([]K) map[K]V
 
 	mu    sync.Mutex
 	busy  bool // serve runs
-	queue *round[V]
+	queue *round[K, V]
 }
 
 // round is what is asked for at once.
-type round[V any] struct {
-	ps      map[kafka.Partition]bool
+type round[K comparable, V any] struct {
+	keys    map[K]bool
 	done    chan struct{}
-	answers map[kafka.Partition]V
+	answers map[K]V
 }
 
-// ask returns the answers for ps; false: not all of them were answered, or ctx ended.
-func (t *together[V]) ask(ctx context.Context, ps []kafka.Partition) (map[kafka.Partition]V, bool) {
-	if len(ps) == 0 {
-		return map[kafka.Partition]V{}, true
+// ask returns the answers for keys; false: not all of them were answered, or ctx ended.
+func (t *together[K, V]) ask(ctx context.Context, keys []K) (map[K]V, bool) {
+	if len(keys) == 0 {
+		return map[K]V{}, true
 	}
-	r := t.join(ps)
+	r := t.join(keys)
 	select {
 	case <-r.done:
 	case <-ctx.Done():
 		return nil, false
 	}
-	answers := make(map[kafka.Partition]V, len(ps))
-	for _, p := range ps {
-		a, ok := r.answers[p]
+	answers := make(map[K]V, len(keys))
+	for _, k := range keys {
+		a, ok := r.answers[k]
 		if !ok {
 			return nil, false
 		}
-		answers[p] = a
+		answers[k] = a
 	}
 	return answers, true
 }
 
-func (t *together[V]) join(ps []kafka.Partition) *round[V] {
+func (t *together[K, V]) join(keys []K) *round[K, V] {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.queue
 	if r == nil {
-		r = &round[V]{ps: map[kafka.Partition]bool{}, done: make(chan struct{})}
+		r = &round[K, V]{keys: map[K]bool{}, done: make(chan struct{})}
 		t.queue = r
 	}
-	for _, p := range ps {
-		r.ps[p] = true
+	for _, k := range keys {
+		r.keys[k] = true
 	}
 	if !t.busy {
 		t.busy = true
@@ -69,7 +67,7 @@ func (t *together[V]) join(ps []kafka.Partition) *round[V] {
 }
 
 // serve runs until nothing is asked for.
-func (t *together[V]) serve() {
+func (t *together[K, V]) serve() {
 	for {
 		t.mu.Lock()
 		r := t.queue
@@ -78,7 +76,7 @@ func (t *together[V]) serve() {
 		if r == nil {
 			return
 		}
-		r.answers = t.once(slices.Collect(maps.Keys(r.ps)))
+		r.answers = t.once(slices.Collect(maps.Keys(r.keys)))
 		close(r.done)
 	}
 }

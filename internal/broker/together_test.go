@@ -18,7 +18,7 @@ func TestTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var requests [][]kafka.Partition
 		answer := make(chan int)
-		q := together[int]{once: func(ps []kafka.Partition) map[kafka.Partition]int {
+		q := together[kafka.Partition, int]{once: func(ps []kafka.Partition) map[kafka.Partition]int {
 			requests = append(requests, ps)
 			found, n := map[kafka.Partition]int{}, <-answer
 			for _, p := range ps {

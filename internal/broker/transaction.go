@@ -70,25 +70,48 @@ func (p *Producer) init(ctx context.Context) error {
 }
 
 // join makes the partitions with open batches part of the transaction. A broker refuses
-// records of one that is not.
+// records of one that is not. Those of the last two transactions join with them: most are needed
+// again, and each question holds everything up. One that is not needed costs a marker.
 func (p *Producer) join() error {
 	if p.o.TransactionalID == "" {
 		return nil
 	}
-	var joining []*Target
-	partitions := map[string][]int32{}
-	for _, t := range p.targets {
-		if t.open != nil && !t.joined {
-			joining = append(joining, t)
-			partitions[t.partition.Topic] = append(partitions[t.partition.Topic], t.partition.Index)
-		}
-	}
-	if len(joining) == 0 {
+	needed := p.joining(func(t *Target) bool { return t.open != nil })
+	if len(needed) == 0 {
 		return nil
 	}
 	p.began = true // before the answer: it may get lost
+	if more := p.joining(func(t *Target) bool { return t.open != nil || t.streak > 1 }); len(more) > len(needed) {
+		gone, err := p.addPartitions(more, false)
+		if _, refused := Refused(err); !gone && !refused {
+			return err
+		}
+		for _, t := range p.targets { // maybe it was for one that is not needed
+			t.streak = 0
+		}
+	}
+	_, err := p.addPartitions(needed, true)
+	return err
+}
+
+// joining are the partitions that are not part of the transaction, and are to be.
+func (p *Producer) joining(wanted func(*Target) bool) (ts []*Target) {
+	for _, t := range p.targets {
+		if !t.joined && wanted(t) {
+			ts = append(ts, t)
+		}
+	}
+	return ts
+}
+
+// addPartitions waits for a partition that is not there only if it is to; else it is gone.
+func (p *Producer) addPartitions(joining []*Target, wait bool) (gone bool, err error) {
+	partitions := map[string][]int32{}
+	for _, t := range joining {
+		partitions[t.partition.Topic] = append(partitions[t.partition.Topic], t.partition.Index)
+	}
 	var at kafka.Partition
-	err := p.ask(p.coordinator, func(b *sarama.Broker) (sarama.KError, error) {
+	err = p.ask(p.coordinator, func(b *sarama.Broker) (sarama.KError, error) {
 		r, err := b.AddPartitionsToTxn(&sarama.AddPartitionsToTxnRequest{
 			Version: 3, TransactionalID: p.o.TransactionalID, ProducerID: p.id, ProducerEpoch: p.epoch, TopicPartitions: partitions,
 		})
@@ -97,6 +120,10 @@ func (p *Producer) join() error {
 		}
 		for topic, answers := range r.Errors {
 			for _, a := range answers {
+				if a.Err == sarama.ErrUnknownTopicOrPartition && !wait {
+					gone = true
+					return sarama.ErrNoError, nil
+				}
 				// One refusal, and the others were not attempted.
 				if a.Err != sarama.ErrNoError && a.Err != sarama.ErrOperationNotAttempted {
 					at = kafka.Partition{Topic: topic, Index: a.Partition}
@@ -110,12 +137,12 @@ func (p *Producer) join() error {
 		err = fmt.Errorf("broker: add partitions to the transaction of %q: %w", p.o.TransactionalID, needs(about(at, err), "Write", "topic", at.Topic))
 		var code sarama.KError
 		errors.As(err, &code)
-		return refusal(at, code, err)
+		return false, refusal(at, code, err)
 	}
 	for _, t := range joining {
-		t.joined = true
+		t.joined = !gone
 	}
-	return nil
+	return gone, nil
 }
 
 // Commit sends what is buffered, commits the offsets with it, and ends the transaction:
@@ -237,7 +264,10 @@ func (p *Producer) end() error {
 	}
 	p.began = false
 	for _, t := range p.targets {
-		t.joined = false
+		if t.streak++; !t.used {
+			t.streak = 0
+		}
+		t.joined, t.used = false, false
 	}
 	return nil
 }
@@ -289,7 +319,7 @@ func (p *Producer) stop() {
 			p.pool.put(b)
 		}
 		clear(t.queue)
-		t.open, t.joined, t.limit = nil, false, p.c.batchLimit(t.partition.Topic)
+		t.open, t.joined, t.used, t.streak, t.limit = nil, false, false, 0, p.c.batchLimit(t.partition.Topic)
 		t.queue, t.sent, t.heard, t.last = t.queue[:0], 0, time.Time{}, nil
 	}
 	p.buffered, p.held = 0, 0

@@ -46,6 +46,41 @@ func TestTransactionShowsAllOrNothing(t *testing.T) {
 	})
 }
 
+// The partitions of two transactions join the next one all at once. Those that it does not need
+// stay out of the one after, and do no harm when they are gone.
+func TestPartitionsOfTheLastTransactionsJoinTheNext(t *testing.T) {
+	each(t, func(t *testing.T, c *Client) {
+		topic, short := createTopic(t, c, 2, nil), createTopic(t, c, 1, nil)
+		a, b, gone := kafka.Partition{Topic: topic}, kafka.Partition{Topic: topic, Index: 1}, kafka.Partition{Topic: short}
+		p := newProducer(t, c, ProducerOptions{TransactionalID: kafkatest.Topic(t)})
+		joined := func(to ...kafka.Partition) (joined []bool) {
+			for _, at := range to {
+				add(t, p, at, "v", 1)
+				require.NoError(t, p.Flush())
+			}
+			joined = []bool{p.Target(a).joined, p.Target(b).joined, p.Target(gone).joined}
+			require.NoError(t, p.Commit(Member{}, nil))
+			return joined
+		}
+		require.Equal(t, []bool{true, false, false}, joined(a))
+		require.Equal(t, []bool{true, true, true}, joined(a, b, gone))
+		require.Equal(t, []bool{true, false, false}, joined(a), "they were needed once")
+		require.Equal(t, []bool{true, true, true}, joined(a, b, gone))
+		require.Equal(t, []bool{true, true, true}, joined(a, b, gone))
+		require.Equal(t, []bool{true, true, true}, joined(a), "others join with it")
+		require.Equal(t, []bool{true, false, false}, joined(a), "they were not needed")
+
+		joined(a, gone)
+		joined(a, gone)
+		require.NoError(t, c.DeleteTopics(t.Context(), short))
+		begun := time.Now()
+		require.Equal(t, []bool{true, false, false}, joined(a), "one of them is gone")
+		require.Less(t, time.Since(begun), p.o.Timeout/2, "and nobody waits for it")
+		require.Len(t, readAll(t, c, b, true), 3)
+		require.Len(t, readAll(t, c, a, true), 10)
+	})
+}
+
 func TestOffsetsAloneAreATransaction(t *testing.T) {
 	each(t, func(t *testing.T, c *Client) {
 		in, id := kafka.Partition{Topic: createTopic(t, c, 1, nil)}, kafkatest.Topic(t)
@@ -88,7 +123,7 @@ func TestProducerOutlivesItsOwnTransactionTimeout(t *testing.T) {
 	t.Parallel() // it waits for long, and does next to nothing meanwhile
 	each(t, func(t *testing.T, c *Client) {
 		to, id := kafka.Partition{Topic: createTopic(t, c, 1, nil)}, kafkatest.Topic(t)
-		p := newProducer(t, c, ProducerOptions{TransactionalID: id, TransactionTimeout: 100 * time.Millisecond})
+		p := newProducer(t, c, ProducerOptions{TransactionalID: id, TransactionTimeout: 3 * time.Second})
 		add(t, p, to, "late", 2)
 		require.NoError(t, p.Wait())
 		// The broker aborts it when it gets to it: then a committed reader's end moves.
@@ -107,7 +142,7 @@ func TestProducerOutlivesItsOwnTransactionTimeout(t *testing.T) {
 func TestAfterAFailedCommitNothingIsSentBeforeAbort(t *testing.T) {
 	each(t, func(t *testing.T, c *Client) {
 		to, id := kafka.Partition{Topic: createTopic(t, c, 1, nil)}, kafkatest.Topic(t)
-		p := newProducer(t, c, ProducerOptions{TransactionalID: id, TransactionTimeout: 100 * time.Millisecond})
+		p := newProducer(t, c, ProducerOptions{TransactionalID: id, TransactionTimeout: 3 * time.Second})
 		add(t, p, to, "lost", 2)
 		require.NoError(t, p.Wait())
 		eventually(t, "the transaction timed out", func() bool {
