@@ -53,7 +53,7 @@ func (c Config) maxUncommitted() int {
 func (c Config) workerMemory(restores int) worker.Memory {
 	return worker.Memory{
 		Fetch:        c.sixteenths(4) / c.Workers,
-		RestoreFetch: c.sixteenths(1) / restores,
+		RestoreFetch: c.sixteenths(1) / (restores + 1), // short ones count as one
 		Produce:      min(c.sixteenths(1)/c.Workers, maxWorkerBuffer/2),
 		Caches:       c.sixteenths(1) / c.Workers,
 	}

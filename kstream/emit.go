@@ -111,14 +111,14 @@ type closer[G, A any] struct {
 	clock *plan.Clock
 	cut   cut[G]
 	late  int64       // how long after its end a window closes
-	first *plan.Clock // no open window ends before it
+	first *plan.Clock // no open window ends before it: of all closers that share the store
 }
 
 func newCloser[G, V, A any](w *graph.Wiring, s *graph.Step, g Grouped[G, V], in state.Store[G, A], next graph.Handler[G, graph.Change[A]]) *closer[G, A] {
 	d := closing(g, in)
 	c := &closer[G, A]{
 		open: graph.Open(w, s.Find(d.Name), d), rows: graph.Rows[G, A](w, s), next: next,
-		clock: clockOf(w, g.windows), cut: g.cut, late: window.Grace(g.windows), first: w.Memo(),
+		clock: clockOf(w, g.windows), cut: g.cut, late: window.Grace(g.windows), first: w.Memo(d.Name),
 	}
 	switch window.KindOf(g.windows) {
 	case window.AtRecords:

@@ -121,7 +121,7 @@ func side[K, V, W, R any](in Stream[K, V], j joining[K, V, W, R], stores []*grap
 			joining: j, w: w, next: next,
 			own:   typed.NewList(j.name+j.put, j.key, j.mine, w.StoreOf(s, j.name+j.put)),
 			other: typed.NewList(j.name+j.get, j.key, j.theirs, w.StoreOf(s, j.name+j.get)),
-			clock: w.Clock(j.name), number: w.Clock(j.name + j.put),
+			clock: clockOfJoin(w, j.name), number: w.Clock(j.name + j.put),
 			alone: j.emit(w, s, next),
 		}
 		null, nullValue := graph.NullKey[K](), graph.NullValue[V]()
@@ -141,8 +141,14 @@ func side[K, V, W, R any](in Stream[K, V], j joining[K, V, W, R], stores []*grap
 			return p.take(k, v, m)
 		}
 	})
-	return s.Use(stores...)
+	if !j.left {
+		return s.Use(stores...)
+	}
+	return s.Own(stores[0]).Use(stores[1:]...) // so no other join has them
 }
+
+// clockOfJoin is the clock of both sides.
+func clockOfJoin(w *graph.Wiring, name string) *plan.Clock { return w.Clock(name + "/join") }
 
 // joiner is one side of a join in a task.
 type joiner[K, V, W, R any] struct {

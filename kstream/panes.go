@@ -48,7 +48,7 @@ func newPanes[G, V, A any](w *graph.Wiring, s *graph.Step, d *folder[G, V, A], i
 		panes: graph.Open(w, s.Find(of.Name), of), open: graph.Open(w, s.Find(closes.Name), closes),
 		rows: d.rows, next: next, merge: d.f.Merge,
 		clock: clockOf(w, d.g.windows), cut: d.g.cut,
-		size: window.Size(d.g.windows), every: every, late: window.Grace(d.g.windows), first: w.Memo(),
+		size: window.Size(d.g.windows), every: every, late: window.Grace(d.g.windows), first: w.Memo(closes.Name),
 	}
 }
 

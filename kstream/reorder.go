@@ -27,7 +27,7 @@ func Reorder[K, V any](s Stream[K, V], wait time.Duration, in state.Store[K, V])
 	var step *graph.Step
 	step = graph.Map(s.Step, "reorder", func(w *graph.Wiring, next graph.Handler[K, V]) graph.Handler[K, V] {
 		rows := graph.Open(w, step.Find(in.Name), d)
-		clock, number := w.Clock(in.Name), w.Clock(in.Name+"-number")
+		clock, number := w.Clock(in.Name), w.Clock(in.Name+"/number")
 		nullKey, nullValue := graph.NullKey[K](), graph.NullValue[V]()
 		return func(k K, v V, m *plan.Meta) error {
 			if nullKey(k, m) || nullValue(v) {

@@ -172,3 +172,42 @@ func TestHeaders(t *testing.T) {
 	}
 	require.Equal(t, [][]topology.Header{a, a, {}, {{Key: "b", Value: []byte("2")}}}, headers)
 }
+
+// The inputs of a Cogroup have one store of open windows: one of them closes, in time, what
+// another has opened.
+func TestCogroupClosesWindowsOfAllInputs(t *testing.T) {
+	w := window.Tumbling{Size: 10 * ms, Grace: 20 * ms, Emit: window.OnClose()}
+	d := start(t, func(b *topology.Builder) {
+		input := func(topic string) kstream.Input[window.Key[string], string] {
+			add := aggregate.Aggregator[string, string]{Init: func() string { return "" }, Add: comma}
+			return kstream.Folding(kstream.WindowedBy(kstream.GroupByKey(kstream.From(b, text(topic))), w), add)
+		}
+		store := state.Store[window.Key[string], string]{Name: "kept", Key: window.Keys(serde.String, w), Value: serde.String}
+		r := kstream.Cogroup(store, input("in"), input("other"))
+		kstream.To(kstream.SelectKey(kstream.Updates(r), func(k window.Key[string], _ string) string { return k.Key }), text("out"))
+	})
+	put(t, d, "in", "a@75")
+	put(t, d, "other", "b@56")
+	put(t, d, "in", "c@99")
+	require.Equal(t, []string{",b@56"}, got(d, "out"))
+	put(t, d, "other", "d@115")
+	require.Equal(t, []string{",a@75"}, got(d, "out"))
+}
+
+// A join and a windowed fold have each a time of their own, also if the fold's store has the
+// join's name.
+func TestAJoinAndAStoreOfOneName(t *testing.T) {
+	w := window.Tumbling{Size: 10 * ms}
+	d := start(t, func(b *topology.Builder) {
+		in := kstream.From(b, text("in"))
+		joinStreams(func(_, right kstream.Stream[string, string], on kstream.Joined[string, string, string]) kstream.Stream[string, string] {
+			return kstream.JoinStream(in, right, pair, on)
+		})(b)
+		store := state.Store[window.Key[string], string]{Name: "join", Key: window.Keys(serde.String, w), Value: serde.String}
+		r := kstream.Reduce(kstream.WindowedBy(kstream.GroupByKey(in), w), comma, store)
+		kstream.To(kstream.SelectKey(kstream.Updates(r), func(k window.Key[string], _ string) string { return k.Key }), text("folded"))
+	})
+	put(t, d, "other", "a@1000")
+	put(t, d, "in", "b@500")
+	require.Equal(t, []string{"b@500"}, got(d, "folded"))
+}

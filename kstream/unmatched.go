@@ -39,7 +39,7 @@ func emitUnmatched[K, V, W, R any](on Joined[K, V, W], f pairing[V, W, R], windo
 		}
 		grace := window.Grace.Milliseconds()
 		return &unmatched[K, R]{
-			rows: graph.Open(w, st, d), clock: w.Clock(on.Name), first: w.Clock(on.Name + "-first"), grace: grace,
+			rows: graph.Open(w, st, d), clock: clockOfJoin(w, on.Name), first: w.Clock(on.Name + "/first"), grace: grace,
 			closes: func(left bool, ms int64) int64 {
 				if left {
 					return ms + window.After.Milliseconds() + grace

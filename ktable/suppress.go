@@ -93,11 +93,19 @@ func suppress[K, V any](t Table[K, V], kind string, bound Buffer, in state.Store
 	s = graph.Map(t.Step, kind, func(w *graph.Wiring, next graph.Handler[K, graph.Change[V]]) graph.Handler[K, graph.Change[V]] {
 		p := &buffer[K, V]{
 			rows: graph.Open(w, s.Find(rows.Name), rows), order: graph.Open(w, s.Find(order.Name), order),
-			clock: w.Clock(in.Name), records: w.Clock(in.Name + "-records"), bytes: w.Clock(in.Name + "-bytes"),
+			clock: w.Clock(in.Name), records: w.Clock(in.Name + "/records"), bytes: w.Clock(in.Name + "/bytes"),
 			sizes: graph.KeptValues[graph.Change[V]]{Value: graph.Changes[V]{Value: in.Value}}, keys: in.Key,
-			bound: bound, hold: h, next: next,
+			bound: bound, hold: h, next: next, mended: w.Memo(in.Name),
 		}
-		return p.update
+		if !w.Repeats {
+			return p.update
+		}
+		return func(k K, c graph.Change[V], m *plan.Meta) error {
+			if err := p.mend(); err != nil {
+				return err
+			}
+			return p.update(k, c, m)
+		}
 	})
 	s.Use(b.Store(rows.Spec()), b.Store(order.Spec()))
 	// Whoever looks a row up sees what was sent last, or the table's own row. When what was
@@ -130,6 +138,7 @@ type buffer[K, V any] struct {
 	hold           holding[K]
 	next           graph.Handler[K, graph.Change[V]]
 	scratch        []byte
+	mended         *plan.Clock // -1: not yet
 }
 
 // update holds a change, and sends what is due.
@@ -161,6 +170,55 @@ func (p *buffer[K, V]) update(k K, c graph.Change[V], m *plan.Meta) error {
 		return err
 	}
 	return p.send()
+}
+
+// mend makes the order that of the rows again, and counts them. Without transactions a crash
+// may have left one of them behind the other, and the counts behind both.
+func (p *buffer[K, V]) mend() error {
+	if p.mended.Time >= 0 {
+		return nil
+	}
+	ordered := map[string]bool{}
+	for row, err := range p.order.All() {
+		if err != nil {
+			return err
+		}
+		_, _, waits, err := p.rows.Load(row.Key.Key)
+		if err == nil && !waits {
+			_, _, err = p.order.Remove(row.Key, row.Key.At)
+		}
+		if err != nil {
+			return err
+		}
+		if p.scratch, err = p.keys.Append(p.scratch[:0], row.Key.Key.of); err != nil {
+			return err
+		}
+		ordered[string(p.scratch)] = waits
+	}
+	p.records.Time, p.bytes.Time = -1, -1
+	for row, err := range p.rows.All() {
+		if err != nil {
+			return err
+		}
+		key := row.Key
+		if p.scratch, err = p.keys.Append(p.scratch[:0], key.of); err != nil {
+			return err
+		}
+		if !ordered[string(p.scratch)] {
+			since := row.Value.Time
+			if p.hold.since != nil {
+				since = p.hold.since(key.of)
+			}
+			if _, _, err := p.order.Save(graph.Waiting[bufferKey[K]]{At: since, Key: key}, since, since); err != nil {
+				return err
+			}
+		}
+		if err := p.count(key.of, row.Value, 1); err != nil {
+			return err
+		}
+	}
+	p.mended.Time = 0
+	return nil
 }
 
 // count adds a row to what is held, or takes it away.

@@ -429,8 +429,10 @@ func (d *Driver) commit(run *running) {
 	d.t.Helper()
 	err := run.Flush()
 	d.take(run)
-	if err == nil {
-		err = run.Changelog(func(int, []byte, []byte, int64) error { return nil })
+	for _, slot := range run.Changelogs() {
+		if err == nil {
+			err = run.Changelog(slot, func([]byte, []byte, int64) error { return nil })
+		}
 	}
 	offsets := run.Offsets()
 	if err == nil {

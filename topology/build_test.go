@@ -230,6 +230,14 @@ func TestMistakesInStores(t *testing.T) {
 			here()
 			kstream.ToTable(s, rows("rows"))
 		}, `store "rows" is kept twice: only the table at build_test.go:`},
+		{"two joins of one name", func(b *topology.Builder, here func()) {
+			s := kstream.From(b, text("in"))
+			on := kstream.Joined[string, string, string]{Name: "pair", Key: serde.String, Left: serde.String, Right: serde.String, Window: window.Within(time.Minute)}
+			f := func(l, r string) string { return l + r }
+			kstream.JoinStream(s, kstream.From(b, text("two")), f, on)
+			here()
+			kstream.JoinStream(s, kstream.From(b, text("three")), f, on)
+		}, `store "pair-left" is kept twice: only the join-side at build_test.go:`},
 		{"a table kept in two stores", func(b *topology.Builder, here func()) {
 			t := ktable.Materialize(ktable.From(b, text("in")), rows("one"))
 			here()

@@ -40,7 +40,7 @@ var only = []struct {
 }{
 	{[]string{"internal/broker", ".", "internal/bench", "examples"}, "github.com/IBM/sarama", "one package speaks to Kafka; the root names sarama's settings, a benchmark compares, an example is its user's"},
 	{[]string{"internal/store"}, "github.com/syndtr/goleveldb", "one package knows how state is kept on disk"},
-	{[]string{"internal/embedded", "internal/e2etest"}, "github.com/twmb/franz-go", "it is here for the broker in the process, and as a client for tests that must not trust the framework's own"},
+	{[]string{"internal/embedded", "internal/e2etest", "internal/kafkatest"}, "github.com/twmb/franz-go", "it is here for the broker in the process, and as a client for tests that must not trust the framework's own"},
 	{testTools, "internal/kafkatest", "a product starts no Kafka"},
 	{testTools, "testing", "a product is no test"},
 	{testTools, "github.com/stretchr/testify", "a product is no test"},

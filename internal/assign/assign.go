@@ -22,9 +22,9 @@ const CaughtUp = 10_000
 // Unknown is how far a copy is behind that lies on a disk and was not opened yet.
 const Unknown = -1
 
-// warmups is how many copies a member makes at once of tasks that it is to run: an eighth of
+// warmups is how many copies a member makes at once of tasks that it is to run: half of
 // what it is to run in all, so that there are few rounds however many they are.
-func (p *planner) warmups(i int) int { return max(4, p.quota[i]/8) }
+func (p *planner) warmups(i int) int { return max(4, p.quota[i]/2) }
 
 // Member is an instance that takes part.
 type Member struct {

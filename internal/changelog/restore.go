@@ -2,14 +2,11 @@
 package changelog
 
 import (
-	"context"
 	"fmt"
 	"sync"
 
-	"github.com/seed-df18afd4/streams/internal/broker"
 	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/kafka"
-	"github.com/seed-df18afd4/streams/internal/sched"
 	"github.com/seed-df18afd4/streams/internal/store"
 )
 
@@ -41,43 +38,6 @@ func (e *OffsetError) Error() string {
 
 func (e *OffsetError) Unwrap() error { return e.Err }
 
-// Options are common to restores.
-type Options struct {
-	Sched         sched.Sched
-	ReadCommitted bool
-	MaxBytes      int            // fetched and not yet restored; 0: the fetcher's default
-	Progress      func(Progress) // called after each batch; nil: not
-}
-
-// Run restores stores until each is at its end position, or ctx ends. Positions past
-// markers, aborted data and what compaction left out count, so that a changelog that
-// ends in any of these ends.
-func Run(ctx context.Context, c cluster.Cluster, o Options, all []Restore) error {
-	r := &run{o: o, restores: all, arrived: make(chan struct{}, 1)}
-	f := c.NewFetcher(broker.FetchOptions{ReadCommitted: o.ReadCommitted, MaxBytes: o.MaxBytes, OnError: func(p kafka.Partition, _ int, at int64, err error) {
-		r.push(delivery{err: &OffsetError{Partition: p, Offset: at, Err: err}})
-	}})
-	defer f.Close()
-	r.subscriptions = make([]cluster.Subscription, len(all))
-	for i, restore := range all {
-		if restore.From >= restore.To {
-			continue
-		}
-		r.open++
-		r.left += restore.To - restore.From
-		r.subscriptions[i] = f.Subscribe(restore.Partition, restore.From, func(b kafka.Batch) { r.push(delivery{slot: i, batch: b}) })
-	}
-	for r.open > 0 {
-		if !o.Sched.Wait(ctx, r.arrived, 0) {
-			return ctx.Err()
-		}
-		if err := r.take(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 type delivery struct {
 	slot  int
 	batch kafka.Batch
@@ -85,7 +45,7 @@ type delivery struct {
 }
 
 type run struct {
-	o             Options
+	progressed    func(Progress)
 	restores      []Restore
 	subscriptions []cluster.Subscription
 	open          int
@@ -160,9 +120,9 @@ func (r *run) restore(slot int, b kafka.Batch) error {
 			return err
 		}
 	}
-	if r.o.Progress != nil {
+	if r.progressed != nil {
 		r.progress.Left = r.left
-		r.o.Progress(r.progress)
+		r.progressed(r.progress)
 	}
 	return nil
 }

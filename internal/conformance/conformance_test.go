@@ -3,6 +3,8 @@ package conformance
 import (
 	"fmt"
 	"maps"
+	"os"
+	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
@@ -11,6 +13,12 @@ import (
 	"github.com/seed-df18afd4/streams/streamstest"
 	"github.com/seed-df18afd4/streams/topology"
 )
+
+// TestMain lets garbage wait: each of thousands of runs leaves all that it had.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	os.Exit(m.Run())
+}
 
 // spec is a topology of the vectors, in this module's API.
 type spec struct {

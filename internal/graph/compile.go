@@ -100,6 +100,7 @@ func compile(id int, steps []*Step) *plan.Subtopology {
 			}
 			w.slots[st] = len(t.Stores)
 			slot := st.Store
+			slot.Node = w.nodes[s]
 			if st.source != nil {
 				slot.Source = w.inputs[st.source]
 			}

@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/seed-df18afd4/streams/ktable"
 	"github.com/seed-df18afd4/streams/serde"
 	"github.com/seed-df18afd4/streams/state"
+	"github.com/seed-df18afd4/streams/streamstest"
 	"github.com/seed-df18afd4/streams/topology"
 	"github.com/stretchr/testify/require"
 )
@@ -139,6 +141,55 @@ func TestRowsOfATopic(t *testing.T) {
 	none.Key = nil
 	_, ok = convert(none)
 	require.False(t, ok, "a record with a null key was dropped")
+	early := kafkaRecord("k", "v")
+	early.Time = -1
+	_, ok = convert(early)
+	require.False(t, ok, "a record from before 1970 was dropped")
+}
+
+// A value that is not null but decodes to nil deletes the row, when it is processed and when
+// it is read back.
+func TestNilOfATopic(t *testing.T) {
+	in := topology.Topic[string, *int]{Name: "in", Key: serde.String, Value: serde.JSON[*int]()}
+	table := state.Store[string, *int]{Name: "kept", Key: in.Key, Value: in.Value}
+	build := func(b *topology.Builder) {
+		left := kstream.LeftJoin(kstream.From(b, text("stream")), ktable.Materialize(ktable.From(b, in), table), func(_ string, n *int, ok bool) string {
+			return fmt.Sprint(n != nil, ok)
+		})
+		kstream.To(left, text("out"))
+	}
+	part := compiled(t, build)[0]
+	store := part.Stores[0]
+	require.Equal(t, "kept", store.Name)
+	require.GreaterOrEqual(t, store.Source, 0)
+	row, ok := store.Convert()(kafkaRecord("k", "null"))
+	require.True(t, ok)
+	require.Nil(t, row.Value)
+
+	b := topology.NewBuilder()
+	build(b)
+	topo, err := b.Build()
+	require.NoError(t, err)
+	d := streamstest.New(t, topo)
+	raw := topology.Topic[string, []byte]{Name: "in", Key: serde.String, Value: serde.Bytes}
+	for _, v := range []string{"1", "null"} {
+		streamstest.Send(d, raw, topology.Record[string, []byte]{Key: "k", Value: []byte(v)})
+		streamstest.Send(d, text("stream"), topology.Record[string, string]{Key: "k"})
+	}
+	var got []string
+	for _, r := range streamstest.Read(d, text("out")) {
+		got = append(got, r.Value)
+	}
+	require.Equal(t, []string{"true true", "false false"}, got)
+}
+
+// A topic whose times are the program's to say is no changelog: asked again, it may say
+// others.
+func TestATopicWithTimesOfItsOwnIsNoChangelog(t *testing.T) {
+	in := text("in")
+	in.TimeOf = func(r topology.Record[string, string], _ time.Time) (time.Time, bool) { return r.Time, true }
+	parts := compiled(t, func(b *topology.Builder) { ktable.Materialize(ktable.From(b, in), rows("kept")) })
+	require.Equal(t, -1, parts[0].Stores[0].Source)
 }
 
 func kafkaRecord(k, v string) kafka.Record {

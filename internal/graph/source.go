@@ -15,7 +15,7 @@ import (
 type reader[K, V any] struct {
 	t      Topic[K, V]
 	nilKey bool // K has a nil, which is null
-	nilVal bool
+	nilVal func(V) bool
 	key    K
 	value  V
 	has    bool // there is a value; else it is null
@@ -24,7 +24,7 @@ type reader[K, V any] struct {
 }
 
 func newReader[K, V any](t Topic[K, V]) *reader[K, V] {
-	return &reader[K, V]{t: t, nilKey: typed.Nil[K]() != nil, nilVal: typed.Nil[V]() != nil}
+	return &reader[K, V]{t: t, nilKey: typed.Nil[K]() != nil, nilVal: typed.Nil[V]()}
 }
 
 // read decodes a record.
@@ -41,7 +41,7 @@ func (d *reader[K, V]) read(r *kafka.Record) (err error) {
 			return fmt.Errorf("decode the value: %w", err)
 		}
 	}
-	d.key, d.value, d.has = k, v, r.Value != nil
+	d.key, d.value, d.has = k, v, r.Value != nil && (d.nilVal == nil || !d.nilVal(v))
 	d.meta = plan.Meta{Time: r.Time, Headers: r.Headers, NoKey: r.Key == nil}
 	return nil
 }
@@ -53,7 +53,7 @@ func (d *reader[K, V]) time(r *kafka.Record, partition int64) (int64, bool, erro
 		return 0, false, err
 	}
 	d.ready = true
-	if !d.has && !d.nilVal {
+	if !d.has && d.nilVal == nil {
 		return r.Time, true, nil
 	}
 	ms, ok := d.t.TimeOf(d.key, d.value, &d.meta, partition)
@@ -96,7 +96,7 @@ func streamInput[K, V any](t Topic[K, V]) func(*Wiring, *Step) any {
 	return func(w *Wiring, s *Step) any {
 		next := Next[K, V](w, s)
 		return newReader(t).input(w, s, func(d *reader[K, V]) error {
-			if !d.has && !d.nilVal {
+			if !d.has && d.nilVal == nil {
 				w.Drop(plan.NullValue)
 				return nil
 			}

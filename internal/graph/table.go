@@ -105,11 +105,12 @@ func Share[K, V any](s *Step, rows state.Store[K, V]) {
 }
 
 // keepSource keeps the rows of a table's source. The topic is the changelog if its
-// records are the rows as they are; what has History needs every version, which a
-// compacted topic may have lost, and has a changelog of its own.
+// records are the rows as they are, with their times. What has History needs every version,
+// which a compacted topic may have lost, and has a changelog of its own; and so has a topic
+// with a TimeOf, which may say another time when it is asked again.
 func keepSource[K, V any](s *Step, t Topic[K, V], rows state.Store[K, V]) {
 	st := Keep(s, rows)
-	if rows.History == 0 && same(t.Key, rows.Key) && same(t.Value, rows.Value) && !rows.NoChangelog {
+	if rows.History == 0 && t.TimeOf == nil && same(t.Key, rows.Key) && same(t.Value, rows.Value) && !rows.NoChangelog {
 		st.source = s
 		st.Convert = converter(t)
 	}
@@ -121,21 +122,28 @@ func same(a, b any) bool {
 }
 
 // converter turns the topic's records into rows: those that processing would have
-// dropped make none, and a row has its event time.
+// dropped make none, a value that decodes to nil is a delete, and a row has its event time.
 func converter[K, V any](t Topic[K, V]) func() func(kafka.Record) (kafka.Record, bool) {
 	return func() func(kafka.Record) (kafka.Record, bool) {
-		d, last := newReader(t), int64(-1)
+		d, null, last := newReader(t), NullKey[K](), int64(-1)
 		return func(r kafka.Record) (kafka.Record, bool) {
 			if r.Key == nil {
 				return r, false
 			}
+			ok, err := true, error(nil)
 			if t.TimeOf == nil {
-				return r, d.read(&r) == nil
+				err = d.read(&r)
+			} else { // of a global table
+				r.Time, ok, err = d.time(&r, last)
+				last = max(last, r.Time)
 			}
-			ms, ok, err := d.time(&r, last)
-			last = max(last, ms)
-			r.Time = ms
-			return r, ok && err == nil && ms >= 0
+			if !ok || err != nil || r.Time < 0 || null(d.key, &d.meta) {
+				return r, false
+			}
+			if !d.has {
+				r.Value = nil
+			}
+			return r, true
 		}
 	}
 }

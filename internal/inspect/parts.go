@@ -238,8 +238,8 @@ func (l Log) restore(ctx context.Context, c *broker.Client, p kafka.Partition, f
 		return false
 	}
 	defer s.Destroy()
-	options := changelog.Options{ReadCommitted: true, Sched: sched.Real, Progress: func(p changelog.Progress) { progress(p.Left) }}
-	err = changelog.Run(ctx, cluster.Of(c), options, []changelog.Restore{{Store: s, Partition: p, From: from, To: to, Convert: l.convert()}})
+	readers := changelog.NewReaders(cluster.Of(c), changelog.Options{ReadCommitted: true, Sched: sched.Real})
+	err = readers.Run(ctx, []changelog.Restore{{Store: s, Partition: p, From: from, To: to, Convert: l.convert()}}, func(p changelog.Progress) { progress(p.Left) })
 	if err != nil {
 		yield(Part{}, fmt.Errorf("restore %s: %w", p, err))
 		return false

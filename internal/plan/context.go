@@ -72,6 +72,8 @@ type Context struct {
 	StreamTime int64 // greatest event time of the task, -1 at first
 	WallTime   int64
 
+	Repeats bool // what was processed before a crash may come again, and find a part of what it did
+
 	CommitAsked bool // a processor asked for a commit soon
 
 	dropped   [drops]int64
@@ -88,6 +90,7 @@ type Context struct {
 type Clock struct {
 	Name string
 	Time int64
+	memo bool
 }
 
 // Advance moves the clock to t, unless it is there already.
@@ -98,22 +101,25 @@ func (c *Clock) Advance(t int64) {
 }
 
 // Clock is an operator's clock, made when it is first asked for. The name must be that of
-// state which belongs to the operator.
+// state which belongs to the operator, or begin with such a name and a '/', which no store's
+// name has.
 func (c *Context) Clock(name string) *Clock {
+	return c.clock(name, false)
+}
+
+// Memo is a number that the operators of some state remember together, and that Undo takes
+// back. It is not committed: it begins at -1 wherever the task starts.
+func (c *Context) Memo(name string) *Clock {
+	return c.clock(name, true)
+}
+
+func (c *Context) clock(name string, memo bool) *Clock {
 	for _, k := range c.clocks {
-		if k.Name == name {
+		if k.Name == name && k.memo == memo {
 			return k
 		}
 	}
-	k := &Clock{Name: name, Time: -1}
-	c.clocks = append(c.clocks, k)
-	return k
-}
-
-// Memo is a number that an operator remembers, and that Undo takes back. It is not
-// committed: it begins at -1 wherever the task starts.
-func (c *Context) Memo() *Clock {
-	k := &Clock{Time: -1}
+	k := &Clock{Name: name, Time: -1, memo: memo}
 	c.clocks = append(c.clocks, k)
 	return k
 }
@@ -122,7 +128,7 @@ func (c *Context) Memo() *Clock {
 func (c *Context) Clocks() map[string]int64 {
 	m := make(map[string]int64, len(c.clocks))
 	for _, k := range c.clocks {
-		if k.Name != "" {
+		if !k.memo {
 			m[k.Name] = k.Time
 		}
 	}
@@ -132,7 +138,7 @@ func (c *Context) Clocks() map[string]int64 {
 // SetClocks sets clocks to what Clocks gave before. Names that are gone are ignored.
 func (c *Context) SetClocks(m map[string]int64) {
 	for _, k := range c.clocks {
-		if t, ok := m[k.Name]; ok {
+		if t, ok := m[k.Name]; ok && !k.memo {
 			k.Advance(t)
 		}
 	}

@@ -104,6 +104,9 @@ type Store struct {
 	// goroutine at a time.
 	Source  int
 	Convert func() func(kafka.Record) (row kafka.Record, ok bool) `json:"-"`
+
+	// Node is the first that has the store: a store of a later one has what came of this one's.
+	Node int `json:"-"`
 }
 
 // StoreSpec describes a store that a program names.

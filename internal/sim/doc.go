@@ -4,7 +4,7 @@
 //
 //	go test ./internal/sim                           # seeds that nobody tried before, which are printed
 //	go test ./internal/sim -run Sim -seed 42 -v      # one seed again, with all that happened
-//	go test ./internal/sim -run Sim -seeds 100000 -first 1
+//	go test ./internal/sim -run Sim -seeds 100000 -first 1 -program sessions
 //
 // What the seed chooses, and what the models know of the world, stands where it is done:
 //
@@ -17,5 +17,7 @@
 //	disk_test.go         a disk that keeps what was synced
 //	process_test.go      an instance: started, stopped, killed
 //	topologies_test.go   the programs, and what must come of them
+//	windows_test.go      those with windows that close, and sessions
+//	joins_test.go        those in which the order of the sides is a task's own
 //	mutants_test.go      mistakes that it has to find
 package sim

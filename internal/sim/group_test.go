@@ -32,6 +32,7 @@ type group struct {
 	members    []*member // the first leads
 	deadline   time.Time // for those who have not joined
 	named      int       // members so far
+	expired    int       // sessions so far
 	committed  map[kafka.Partition]kafka.Offset
 	pending    map[int64]map[kafka.Partition]kafka.Offset // in transactions, by producer id
 
@@ -176,18 +177,12 @@ func (g *group) remove(id string) {
 
 const rebalancePatience = time.Minute
 
-// expire puts out who is silent. Without transactions only the dead are: what keeps others
-// from writing, when their tasks are somebody else's, is their transactions' epoch.
+// expire puts out who is silent. What keeps them from writing, when their tasks are somebody
+// else's, is their transactions' epoch, and without transactions their lease.
 func (g *group) expire() {
-	if !g.w.exactlyOnce {
-		for _, m := range g.members {
-			if !m.process.dead && m.process.member == m.ID {
-				m.heard, g.deadline = g.w.now, g.w.now.Add(rebalancePatience)
-			}
-		}
-	}
 	for _, m := range slices.Clone(g.members) {
 		if !m.joining && g.w.now.Sub(m.heard) > m.session {
+			g.expired++
 			g.remove(m.ID)
 		}
 	}
@@ -201,6 +196,8 @@ func (g *group) check(m broker.Member, transaction bool) error {
 	switch {
 	case transaction && m.ID == "" && m.Generation < 0:
 		return nil
+	case errors.Is(err, sarama.ErrUnknownMemberId):
+		return fmt.Errorf("%w: %w", broker.ErrStaleGeneration, err)
 	case err != nil:
 		return err
 	case m.Generation != g.generation:
@@ -289,6 +286,7 @@ func (m *membership) join(ctx context.Context) error {
 	p, g := m.client.p, m.client.k.group
 	data, owned := m.c.Joining()
 	var self *member
+	sent := p.w.now
 	if err := m.client.call("JoinGroup", func() (err error) {
 		self, err = g.join(p, m.id, m.c, data, owned)
 		return err
@@ -307,6 +305,7 @@ func (m *membership) join(ctx context.Context) error {
 	if g.find(m.id) != self {
 		return m.refused(m.gone())
 	}
+	m.c.Held(sent.Add(m.c.Session))
 	m.c.Joined()
 	return m.sync(ctx, self, g.generation)
 }
@@ -381,6 +380,7 @@ func (m *membership) follow(ctx context.Context) (due bool, err error) {
 	if ctx.Err() != nil {
 		return false, nil
 	}
+	sent := p.w.now
 	err = m.client.call("Heartbeat", func() error {
 		self, err := g.known(m.id, m.c.InstanceID)
 		switch {
@@ -398,9 +398,11 @@ func (m *membership) follow(ctx context.Context) (due bool, err error) {
 	switch {
 	case err == nil:
 		m.answered = p.w.now
+		m.c.Held(sent.Add(m.c.Session))
 		return false, nil
 	case errors.Is(err, sarama.ErrRebalanceInProgress):
 		m.answered = p.w.now
+		m.c.Held(sent.Add(m.c.Session))
 		return true, nil
 	}
 	if err = m.refused(err); errors.Is(err, errJoinAgain) {

@@ -125,7 +125,7 @@ func (p *process) bury() {
 	p.stop()
 	p.res.Abandon()
 	for _, pr := range p.client.producers {
-		w.kafka.wire(pr.queue, w.exactlyOnce)
+		pr.wire(w.exactlyOnce)
 	}
 	m.process = nil
 	m.start = w.now.Add(time.Duration(w.rng.IntN(3)) * time.Duration(w.rng.IntN(10_000)) * time.Millisecond)

@@ -173,6 +173,26 @@ func (p *producer) heads() (bs []*sealed) {
 	return bs
 }
 
+// leased says whether the producer may send now. Without a lease it always may: the epoch of
+// its transactions tells.
+func (p *producer) leased() bool {
+	if p.o.Lease == nil {
+		return true
+	}
+	until, ok := p.o.Lease()
+	if !ok {
+		p.fail(broker.ErrNoLease)
+	}
+	return ok && p.client.p.w.now.Before(until)
+}
+
+// wire leaves to the cluster what is on its way, when nobody waits for the answer any more.
+func (p *producer) wire(later bool) {
+	if p.leased() {
+		p.client.k.wire(p.queue, later)
+	}
+}
+
 // arrive brings a batch to its leader, and maybe the answer back.
 func (p *producer) arrive(b *sealed) {
 	if p.err != nil {
@@ -194,10 +214,11 @@ func (p *producer) arrive(b *sealed) {
 }
 
 func (p *producer) Commit(m broker.Member, offsets map[kafka.Partition]kafka.Offset) error {
-	if err := p.commit(m, offsets); err != nil {
+	err := p.commit(m, offsets)
+	if err != nil && !errors.Is(err, broker.ErrStaleGeneration) { // after that the transaction goes on
 		return p.fail(err)
 	}
-	return nil
+	return err
 }
 
 func (p *producer) commit(m broker.Member, offsets map[kafka.Partition]kafka.Offset) error {
@@ -266,7 +287,7 @@ func (p *producer) Abort() error {
 // drop forgets what is buffered. Of what is on the wire some may arrive.
 func (p *producer) drop() {
 	p.fail(errors.New("sim: aborting"))
-	p.client.k.wire(p.queue, p.client.k.sloppyEpochs)
+	p.wire(p.client.k.sloppyEpochs)
 	p.queue, p.buffered = nil, 0
 	for _, t := range p.targets {
 		t.open, t.joined = nil, false

@@ -23,13 +23,19 @@ import (
 
 var (
 	seedFlag    = flag.Uint64("seed", 0, "replay one seed, with all that happens")
-	seedsFlag   = flag.Uint64("seeds", 0, "how many seeds to run; 0: 500, or 100 with -short")
-	mutantsFlag = flag.Int("mutants", 0, "how many mistakes to build into the code and to look for, chosen by chance; 0: 6, or 1 with -short")
+	seedsFlag   = flag.Uint64("seeds", 0, "how many seeds to run; 0: 500")
+	mutantsFlag = flag.Int("mutants", 0, "how many mistakes to build into the code and to look for, chosen by chance; 0: one")
+	programFlag = flag.String("program", "", "run this program only, as \"sessions\"")
 	firstFlag   = flag.Uint64("first", 0, "the first of the seeds; 0: one that nobody had before")
 )
 
 // TestMain lets garbage wait: a world leaves much, and soon.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if *programFlag != "" && !slices.ContainsFunc(programs, func(p *program) bool { return p.name == *programFlag }) {
+		fmt.Fprintf(os.Stderr, "sim: there is no program %q\n", *programFlag)
+		os.Exit(2)
+	}
 	debug.SetGCPercent(400)
 	os.Exit(m.Run())
 }
@@ -55,6 +61,9 @@ func newWorld(seed uint64) *world {
 	w := &world{seed: seed, rng: r, now: begin, delivered: map[kafka.Partition]map[int64]delivered{}, counts: map[string]int{}}
 	w.kafka = newCluster(w)
 	w.topology = programs[r.IntN(len(programs))]
+	if *programFlag != "" {
+		w.topology = programs[slices.IndexFunc(programs, func(p *program) bool { return p.name == *programFlag })]
+	}
 	w.plan = plans()[w.topology]
 	w.exactlyOnce = r.IntN(3) > 0
 	w.workers = 1 + r.IntN(2)
@@ -290,9 +299,7 @@ func TestSim(t *testing.T) {
 	}
 	n, first := *seedsFlag, *firstFlag
 	if n == 0 {
-		if n = 500; testing.Short() {
-			n = 100
-		}
+		n = 500
 	}
 	if first == 0 {
 		first = uint64(time.Now().UnixMilli())

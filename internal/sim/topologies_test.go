@@ -124,6 +124,21 @@ var programs = []*program{
 		check: checkDedup,
 	},
 	{
+		name: "count of what was let through", sources: []string{"in"},
+		build: func(b *topology.Builder) {
+			once := dedup.By(kstream.From(b, in), func(_, v string) string { return v }, dedup.Seen[string]{Name: "ids", Key: serde.String, Within: 24 * time.Hour})
+			ktable.To(kstream.Count(kstream.GroupByKey(once), state.Store[string, int64]{Name: "table", Key: serde.String, Value: serde.Int64}), out)
+		},
+		feed: func(r *rand.Rand, n int) (all []input) {
+			for i := range n {
+				id := r.IntN(n/2 + 1)
+				all = append(all, keyed("in", string(rune('a'+id%4)), strconv.Itoa(id), time.Duration(i)*time.Second))
+			}
+			return all
+		},
+		check: checkCounted,
+	},
+	{
 		name: "join of tables", sources: []string{"left", "right"},
 		build: func(b *topology.Builder) {
 			t := ktable.Join(ktable.From(b, left), ktable.From(b, right), func(l, r string) string { return l + "," + r })
@@ -141,7 +156,7 @@ var programs = []*program{
 		feed:  feedSides,
 		check: checkStream,
 	},
-	joinOfStreams, outerJoinOfStreams, foreignKeyJoin, globalJoin,
+	joinOfStreams, outerJoinOfStreams, foreignKeyJoin, globalJoin, finalSums, heldSums, sessions,
 }
 
 func number(s string) int64 {
@@ -309,6 +324,28 @@ func checkDedup(w *world) error {
 	}
 	if len(got) != len(want) {
 		return fmt.Errorf("%d ids came out, not %d", len(got), len(want))
+	}
+	return nil
+}
+
+// checkCounted: every id counts, and with exactly once no more than once. Ids are those of
+// days at most, so nothing is forgotten.
+func checkCounted(w *world) error {
+	ids, got := map[string]map[string]bool{}, map[string]int64{}
+	for _, in := range w.inputs {
+		key := string(in.Key)
+		if ids[key] == nil {
+			ids[key] = map[string]bool{}
+		}
+		ids[key][string(in.Value)] = true
+	}
+	for _, r := range w.output("out") {
+		got[string(r.Key)] = fold(r.Value)
+	}
+	for key, all := range sorted(ids) {
+		if n := int64(len(all)); got[key] < n || w.exactlyOnce && got[key] > n {
+			return fmt.Errorf("%q: the last result is %d, of %d ids", key, got[key], n)
+		}
 	}
 	return nil
 }

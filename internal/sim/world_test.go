@@ -97,9 +97,9 @@ func (w *world) later(most time.Duration) time.Time {
 }
 
 // delay is how long a request is under way. A member of a group whose requests are slow is
-// put out, and without transactions nothing keeps it from writing then.
+// put out.
 func (w *world) delay(string) time.Duration {
-	if !w.exactlyOnce || !w.chance(w.rates.slow) {
+	if !w.chance(w.rates.slow) {
 		return 0
 	}
 	return time.Duration(w.rng.IntN(20_000)) * time.Millisecond
@@ -266,7 +266,7 @@ func (w *world) options() []choice {
 				continue
 			}
 			for _, b := range pr.heads() {
-				if w.now.Before(b.from) {
+				if w.now.Before(b.from) || !pr.leased() {
 					continue
 				}
 				cs = append(cs, choice{from: pr, batch: b})
@@ -411,7 +411,7 @@ func (w *world) breaks() bool {
 		p.bury()
 	case p != nil && w.fault(r.write, "killed in a write to disk"):
 		m.disk.breakAt = m.disk.writes + 1 + w.rng.IntN(20)
-	case p != nil && w.exactlyOnce && w.fault(r.pause, "stopped for a while"):
+	case p != nil && w.fault(r.pause, "stopped for a while"):
 		p.paused = w.now.Add(time.Duration(w.rng.IntN(40_000)) * time.Millisecond)
 		w.tracef("%s: stands still for %v", m.name, p.paused.Sub(w.now))
 	case w.exactlyOnce && len(w.kafka.group.members) > 0 && w.fault(r.kick, "put out of the group"):

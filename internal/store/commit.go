@@ -1,32 +1,50 @@
 package store
 
 // Changelog emits each row that was changed since the last Commit or Abort and was not
-// emitted yet, with its newest value, in the order of the first changes. The bytes are
-// those of Kafka Streams' changelogs: a nil value is a delete, time is the row's time
-// and the time of the record; the key of a window is key, start and a sequence number
-// (0, but in a List store), that of a session is key, end and start; of a Versioned store
-// every version put is emitted, with plain key and value. The slices are valid until
-// Commit or Abort. Undo does not reach behind it.
+// emitted yet, with its newest value, in the order of the first changes, and deletes after
+// all others. The bytes are those of Kafka Streams' changelogs: a nil value is a delete, time
+// is the row's time and the time of the record; the key of a window is key, start and a
+// sequence number (0, but in a List store), that of a session is key, end and start; of a
+// Versioned store every version put is emitted, with plain key and value. The slices are
+// valid until Commit or Abort. Undo does not reach behind it.
+//
+// A delete may be there because another row took over what was in it, as when sessions
+// merge. Without transactions a crash may cut off what is emitted: then that row is there.
 func (s *Store) Changelog(emit func(key, value []byte, time int64) error) error {
 	if s.dead != nil {
 		return s.dead
 	}
 	s.Mark()
+	// Among the versions of a key, deletes keep their place.
+	left, err := s.emit(emit, s.spec.Kind == Versioned)
+	if err == nil && left {
+		_, err = s.emit(emit, true)
+	}
+	return err
+}
+
+// emit emits what was not emitted yet, with deletes or without, and says whether it left
+// any out.
+func (s *Store) emit(emit func(key, value []byte, time int64) error, deletes bool) (left bool, err error) {
 	for i, e := range s.dirty.entries {
 		if e.record == 0 || e.record == e.emitted {
+			continue
+		}
+		value, time, _ := s.dirty.value(e.record)
+		if value == nil && !deletes {
+			left = true
 			continue
 		}
 		key, ok := s.changelogKey(s.dirty.key(int32(i)))
 		if !ok {
 			continue
 		}
-		value, time, _ := s.dirty.value(e.record)
 		if err := emit(key, value, time); err != nil {
-			return err
+			return left, err
 		}
 		s.dirty.entries[i].emitted = e.record
 	}
-	return nil
+	return left, nil
 }
 
 // changelogKey is the key in the changelog of a row under a tagged key; ok is false for
@@ -69,6 +87,7 @@ func (s *Store) Abort() {
 	}
 	s.top = s.engine.position().top
 	s.endRestore()
+	s.rewritten()
 	s.clean()
 }
 

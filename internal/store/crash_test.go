@@ -122,10 +122,7 @@ func TestKill(t *testing.T) {
 		writeUntilKilled(dir)
 		return
 	}
-	rounds := 4
-	if testing.Short() {
-		rounds = 2
-	}
+	const rounds = 4
 	for i, spec := range crashSpecs() {
 		t.Run(spec.Kind.String(), func(t *testing.T) {
 			t.Parallel()

@@ -21,7 +21,7 @@ import (
 
 var (
 	damageSeed  = flag.Uint64("damage.seed", 0, "first seed of the random damages; 0: another one each time")
-	damageCases = flag.Int("damage.cases", 60, "random damages of each kind of store")
+	damageCases = flag.Int("damage.cases", 30, "random damages of each kind of store")
 )
 
 // TestRandomDamage damages files of stores at random, in several ways at once, some while

@@ -15,6 +15,7 @@ const (
 	tagVersion = 0x02 // versions that were replaced: escaped key, time, newest first
 	tagExpiry  = 0x03 // when they may go: end of validity, escaped key, time
 	tagPut     = 0x04 // key, time: versions for the changelog. Never in an engine.
+	tagFound   = 0x05 // the version that GetAt found last. In the cache alone.
 )
 
 const timeLen = 8

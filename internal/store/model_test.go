@@ -331,6 +331,9 @@ func (m *modelRun) scan() {
 		}
 	}
 	want := m.now.query(q)
+	if q.Key != nil && m.s.Nothing(q.Key, q.Start, q.End) {
+		require.Empty(m.t, want, "Nothing(%q, %d, %d)", q.Key, q.Start, q.End)
+	}
 	busy := m.r.IntN(3) == 0
 	var got []Row
 	for row, err := range m.s.Scan(q) {
@@ -438,10 +441,7 @@ func modelSpecs() []Spec {
 }
 
 func TestModel(t *testing.T) {
-	seeds, steps := 5, 1200
-	if testing.Short() {
-		seeds = 3
-	}
+	const seeds, steps = 5, 1200
 	for _, spec := range modelSpecs() {
 		for seed := range seeds {
 			t.Run(fmt.Sprintf("%v memory=%v seed=%d", spec.Kind, spec.InMemory, seed), func(t *testing.T) {

@@ -35,6 +35,18 @@ func (s *Store) Scan(q Query) iter.Seq2[Row, error] {
 	}
 }
 
+// Nothing says whether a Scan of one key of a window store would certainly yield nothing. It
+// reads nothing and allocates nothing: of a key that was never seen, which is what most of
+// those are that somebody asks for, a filter in memory knows.
+func (s *Store) Nothing(key []byte, start, end int64) bool {
+	g, ok := s.engine.(*segments)
+	if !ok || s.dead != nil {
+		return false
+	}
+	s.key = appendEscaped(append(s.key[:0], tagRow), key)
+	return s.dirty.findInner(s.hashing.of(s.key), s.key) == nil && !g.mayHave(s.key, start, end)
+}
+
 // span is the range of tagged keys that a query reads.
 func (s *Store) span(q Query) span {
 	p := span{lo: allRows.lo, hi: allRows.hi, backward: q.Backward, start: math.MinInt64, end: math.MaxInt64}

@@ -309,6 +309,17 @@ func (s *segments) get(key []byte) (value []byte, time int64, ok bool, err error
 	return g.rows.get(key)
 }
 
+// mayHave says whether there may be rows of an inner key that start in [start, end].
+func (s *segments) mayHave(inner []byte, start, end int64) bool {
+	first, last, h := s.id(start), s.id(end), bloomHash(inner)
+	for _, g := range s.list {
+		if first <= g.id && g.id <= last && g.bloom.hasHash(h) {
+			return true
+		}
+	}
+	return false
+}
+
 func (s *segments) scan(q span) ([]cursor, error) {
 	var cursors []cursor
 	for _, g := range s.list {

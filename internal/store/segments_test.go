@@ -284,3 +284,22 @@ func TestDropThatFails(t *testing.T) {
 	openTest(t, dir, windowSpec)
 	require.Equal(t, []string{"16", ageName, manifestName}, names(t, dir))
 }
+
+// Of a key that was never seen Nothing is known to be there, without a look at the disk.
+func TestNothing(t *testing.T) {
+	s := openTest(t, t.TempDir(), windowSpec)
+	key := []byte("seen")
+	nothing := func(key []byte, start, end int64) bool {
+		require.Zero(t, testing.AllocsPerRun(10, func() { s.Nothing(key, start, end) }))
+		return s.Nothing(key, start, end)
+	}
+	require.True(t, nothing(key, 0, 1000))
+	_, err := s.Put(AppendWindowKey(nil, key, 500), []byte("v"), 500)
+	require.NoError(t, err)
+	require.False(t, nothing(key, 0, 1000), "it is uncommitted")
+	require.True(t, nothing([]byte("other"), 0, 1000))
+	require.NoError(t, s.Commit(1))
+	require.False(t, nothing(key, 0, 1000))
+	require.True(t, nothing([]byte("other"), 0, 1000))
+	require.True(t, nothing(key, 10*minInterval, 20*minInterval), "no segment is of that time")
+}

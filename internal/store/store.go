@@ -37,6 +37,8 @@ type Store struct {
 	key      []byte // scratch for tagged keys
 	sorted   []sortEntry
 	keys     []byte // changelog keys, until Commit or Abort
+	history  uint64 // the number of what rewrote versions
+	found    []byte // scratch for what GetAt found
 	swept    int64  // versions that ended before it were removed
 	restored int64  // position of a restore under way; -1: none
 
@@ -234,6 +236,7 @@ func (s *Store) Mark() {
 // Abort. It must not be called within a Scan.
 func (s *Store) Undo() {
 	s.dirty.undoAll()
+	s.rewritten()
 	s.top = s.markedTop
 }
 

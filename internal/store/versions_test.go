@@ -127,3 +127,38 @@ func TestDeleteReplacedAtItsTime(t *testing.T) {
 	require.NoError(t, s.Commit(2))
 	require.Equal(t, "a 10-100 b 100-9223372036854775807 ", history(t, s, "k"))
 }
+
+// A version that was found is found again without the disk, unless the history was
+// changed behind the newest version.
+func TestFoundVersionIsKept(t *testing.T) {
+	s := openTest(t, t.TempDir(), versionSpec)
+	for _, at := range []int64{10, 30, 50} {
+		putAt(t, s, "k", fmt.Sprint(at), at)
+	}
+	require.NoError(t, s.Commit(1))
+	found := func(at int64, want string) {
+		t.Helper()
+		row, ok, err := s.GetAt([]byte("k"), at)
+		require.True(t, ok && err == nil)
+		require.Equal(t, want, fmt.Sprintf("%s %d-%d", row.Value, row.Time, row.Until))
+	}
+	found(30, "30 30-50")
+	k := []byte("k")
+	require.Zero(t, testing.AllocsPerRun(10, func() { _, _, _ = s.GetAt(k, 49) }))
+	found(29, "10 10-30")
+	putAt(t, s, "k", "60", 60)
+	found(29, "10 10-30")
+	found(59, "50 50-60")
+
+	s.Mark()
+	putAt(t, s, "k", "20", 20)
+	found(29, "20 20-30")
+	s.Undo()
+	found(29, "10 10-30")
+	putAt(t, s, "k", "25", 25)
+	found(29, "25 25-30")
+	found(24, "10 10-25")
+	s.Abort()
+	found(24, "10 10-30")
+	found(59, "50 50-9223372036854775807")
+}

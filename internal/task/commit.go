@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/binary"
 	"hash/fnv"
@@ -36,18 +37,25 @@ func (t *Task) Output() []plan.Out { return t.ctx.Out.Records }
 // Taken says that the output was taken.
 func (t *Task) Taken() { t.ctx.Out.Drained() }
 
-// Changelog gives every row that changed since the last commit, once, for the changelogs
-// of the task's stores that have one of their own. Bytes stay until Committed.
-func (t *Task) Changelog(emit func(slot int, key, value []byte, ms int64) error) error {
-	for i, s := range t.c.Stores {
-		if st := t.c.Plan.Stores[i]; st.NoChangelog || st.Source >= 0 {
-			continue
-		}
-		if err := s.Changelog(func(key, value []byte, ms int64) error { return emit(i, key, value, ms) }); err != nil {
-			return err
+// Changelogs are the slots of the stores that have a changelog of their own, in the order in
+// which these are to be written where a crash may come in between: last those of the first
+// nodes. So what a store has of a record is there only if what came of it is.
+func (t *Task) Changelogs() []int { return t.changelogs }
+
+func changelogs(p *plan.Subtopology) (slots []int) {
+	for i, st := range p.Stores {
+		if !st.NoChangelog && st.Source < 0 {
+			slots = append(slots, i)
 		}
 	}
-	return nil
+	slices.SortStableFunc(slots, func(a, b int) int { return cmp.Compare(p.Stores[b].Node, p.Stores[a].Node) })
+	return slots
+}
+
+// Changelog gives every row of a store that changed since the last commit, once, for its
+// changelog. Bytes stay until Committed.
+func (t *Task) Changelog(slot int, emit func(key, value []byte, ms int64) error) error {
+	return t.c.Stores[slot].Changelog(emit)
 }
 
 // Changed says whether there is anything to commit.

@@ -16,6 +16,7 @@ type input struct {
 	time      int64 // the greatest event time processed, -1 at first
 	end       int64 // of the partition, as far as it is known
 	known     bool  // something is known about the partition's end
+	before    int64 // its end when that became known: what is after it is processed for the first time
 	gone      bool  // there is no such partition: the topic has fewer than others
 	headKnown bool
 	headTime  int64

@@ -40,6 +40,7 @@ type rig struct {
 	wall    int64
 	maxIdle int64
 	cache   int                            // bytes
+	repeats bool                           // with AtLeastOnce
 	skip    bool                           // what OnBad says
 	decide  func(*task.Error) task.Verdict // instead
 	letters string                         // the topic of dead letters
@@ -105,8 +106,8 @@ func (r *rig) open() (err error) {
 		Context:    context.Background(),
 		Wall:       r.wall,
 		MaxIdle:    r.maxIdle,
-		CacheBytes: r.cache,
-		Release:    func(int, kafka.Batch) { r.back++ },
+		CacheBytes: r.cache, Repeats: r.repeats,
+		Release: func(int, kafka.Batch) { r.back++ },
 		OnBad: func(e *task.Error) task.Verdict {
 			copied := *e // what follows may say more
 			r.bad = append(r.bad, &copied)
@@ -224,10 +225,12 @@ func (r *rig) commit() (changes []string) {
 	r.t.Helper()
 	require.NoError(r.t, r.Flush())
 	maps.Copy(r.offsets, r.Offsets())
-	require.NoError(r.t, r.Changelog(func(slot int, key, value []byte, ms int64) error {
-		changes = append(changes, fmt.Sprintf("%s %s=%s@%d", r.plan.Stores[slot].Name, bytes(key), bytes(value), ms))
-		return nil
-	}))
+	for _, slot := range r.Changelogs() {
+		require.NoError(r.t, r.Changelog(slot, func(key, value []byte, ms int64) error {
+			changes = append(changes, fmt.Sprintf("%s %s=%s@%d", r.plan.Stores[slot].Name, bytes(key), bytes(value), ms))
+			return nil
+		}))
+	}
 	require.NoError(r.t, r.Committed(func(int) int64 { return -1 }))
 	slices.Sort(changes)
 	return changes

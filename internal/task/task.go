@@ -7,6 +7,7 @@ package task
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
@@ -29,6 +30,7 @@ type Config struct {
 	Wall         int64 // ms
 	CacheBytes   int   // of the record cache; 0: none, every change is sent at once
 	Uncommitted  int   // bytes: with more, Run ends before its limit; 0: never
+	Repeats      bool  // what was processed before a crash comes again, though its results were sent
 	MaxIdle      int64 // ms to wait for an input that is empty, and known to be so, before others go on
 
 	// Release gives a batch back when its records are processed.
@@ -53,6 +55,9 @@ type Task struct {
 	records int64
 	retry   retry
 	refused *Refusal
+	repeats bool // the records in hand may have been processed before
+
+	changelogs []int
 }
 
 // Error says which record failed, and where.
@@ -78,10 +83,10 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // New wires a task.
 func New(c Config) (*Task, error) {
-	t := &Task{c: c, refused: c.Refused}
+	t := &Task{c: c, refused: c.Refused, repeats: c.Repeats, changelogs: changelogs(c.Plan)}
 	t.ctx = &plan.Context{
 		Task: c.ID, Context: c.Context, Stores: c.Stores, Globals: c.Globals, Partitions: c.Partitions, PartitionsOf: c.PartitionsOf, Fits: c.Fits,
-		StreamTime: -1, WallTime: c.Wall,
+		StreamTime: -1, WallTime: c.Wall, Repeats: c.Repeats,
 	}
 	if c.CacheBytes > 0 {
 		t.ctx.Cache = &plan.Cache{Limit: c.CacheBytes}
@@ -139,7 +144,13 @@ func (t *Task) Input(p kafka.Partition) (slot int, ok bool) {
 // Add buffers a batch of an input.
 func (t *Task) Add(slot int, b kafka.Batch) {
 	in := &t.inputs[slot]
-	in.known, in.end = true, max(in.end, b.End)
+	if !in.known {
+		in.known, in.before = true, b.End
+	}
+	in.end = max(in.end, b.End)
+	if t.repeats {
+		t.repeats = slices.ContainsFunc(t.inputs, func(in input) bool { return !in.gone && (!in.known || in.next < in.before) })
+	}
 	if len(b.Records) == 0 && len(in.queue) == 0 { // others are passed with what is before them
 		t.moved(in, b.Next)
 		t.c.Release(slot, b)
@@ -248,7 +259,9 @@ func (t *Task) step() (bool, error) {
 		in.time = in.headTime
 	}
 	t.taken(slot)
-	if ctx.Cache != nil && ctx.Cache.Full() {
+	// A row that was sent before a crash may come and go in one commit when its records
+	// come again: if the cache held that back, the row would stay with whoever has it.
+	if ctx.Cache != nil && (t.repeats || ctx.Cache.Full()) {
 		return true, t.Flush()
 	}
 	return true, nil

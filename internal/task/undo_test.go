@@ -138,6 +138,26 @@ func TestACacheThatIsFull(t *testing.T) {
 	require.Equal(t, []string{"out a from 0=1@5", "out b from 0=1@5", "out c from 0=1@5", "out d from 0=1@5"}, r.sent())
 }
 
+// What may have been processed before, with results that were sent, holds nothing back: a row
+// may come and go again. What comes for the first time does.
+func TestTheCacheWaitsForWhatIsNew(t *testing.T) {
+	r := newRig(t, countTens)
+	r.cache, r.repeats = 1<<20, true
+	require.NoError(t, r.open())
+	r.add("in", 2, record("a", "", 5), record("a", "", 6))
+	r.run()
+	require.Equal(t, []string{"out a from 0=1@5", "out a from 0=2@6"}, r.sent())
+	r.add("in", 0, record("a", "", 7), record("a", "", 8))
+	r.run()
+	require.Equal(t, []string{"out a from 0=3@7", "out a from 0=4@8"}, r.sent())
+	r.add("in", 0, record("a", "", 9))
+	r.add("in", 0, record("a", "", 9))
+	r.run()
+	require.Empty(t, r.sent())
+	require.NoError(t, r.Flush())
+	require.Equal(t, []string{"out a from 0=6@9"}, r.sent())
+}
+
 // What fails while the cache is sent belongs to no record, and cannot be left out.
 func TestAFlushThatFails(t *testing.T) {
 	r := newRig(t, func(b *topology.Builder) {

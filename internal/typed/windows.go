@@ -1,6 +1,7 @@
 package typed
 
 import (
+	"bytes"
 	"fmt"
 	"iter"
 	"math"
@@ -37,12 +38,16 @@ func (t *Table[K, V]) Sessions(k K, from, to int64) iter.Seq2[state.Row[K, V], e
 // ofKey yields what a query finds of k's inner key.
 func (t *Table[K, V]) ofKey(k K, q store.Query) iter.Seq2[state.Row[K, V], error] {
 	return func(yield func(state.Row[K, V], error) bool) {
-		inner, _, _, err := t.split.Split(nil, k) // its own memory: the loop may use the store
+		inner, _, _, err := t.split.Split(t.inner[:0], k)
 		if err != nil {
 			yield(state.Row[K, V]{}, fmt.Errorf("store %q: encode a key: %w", t.name, err))
 			return
 		}
-		q.Key = inner
+		t.inner = inner
+		if t.s.Nothing(inner, q.Start, q.End) {
+			return
+		}
+		q.Key = bytes.Clone(inner) // since the loop may use the store
 		t.scan(q)(yield)
 	}
 }

@@ -167,8 +167,8 @@ func (d *difference) see(format string, args ...any) {
 }
 
 // differences compares rows in the order of their keys. Rows of windows that either store
-// has forgotten are left out, and so are rows that changed. In a topic that is read as the
-// table, the program may have left records out, and given others a time of its own.
+// has forgotten are left out, and so are rows that changed. Of a topic that is read as the
+// table the program may have left out bad records.
 func differences(disk, log *store.Store, changed map[string]bool, s registry.Store) (d difference, err error) {
 	view := inspect.NewView(s.Kind, s.Key.Serde, s.Value.Serde)
 	horizon := max(disk.Horizon(), log.Horizon())
@@ -205,7 +205,7 @@ func differences(disk, log *store.Store, changed map[string]bool, s registry.Sto
 		case !more || !bytes.Equal(want.Key, have.Key):
 			d.see("the key %v is only in the store", name(have))
 			continue
-		case !bytes.Equal(want.Value, have.Value) || s.Source < 0 && want.Time != have.Time:
+		case !bytes.Equal(want.Value, have.Value) || want.Time != have.Time:
 			d.see("the key %v has other values", name(have))
 		}
 		want, err, more = next()

@@ -38,8 +38,9 @@ func (w *Worker) commit() error {
 	}
 	err := w.commitAs(member)
 	if errors.Is(err, broker.ErrStaleGeneration) && member.Generation != w.stale {
-		w.log.Info("a commit waits for the group's next generation", "worker", w.index, "generation", member.Generation)
+		w.log.Info("a commit waits for the group's next generation", "worker", w.index, "generation", member.Generation, "error", err)
 		w.stale, w.staleAt, w.retryAt = member.Generation, w.now, w.now.Add(linger)
+		w.outdated()
 		return nil
 	}
 	if err != nil {
@@ -56,19 +57,13 @@ func (w *Worker) commitAs(member broker.Member) error {
 	if err := w.sendResults(offsets); err != nil {
 		return err
 	}
-	for _, e := range w.order {
-		if e.task.Changed() {
-			if err := w.sendChangelog(e); err != nil {
-				return err
-			}
-		}
+	if err := w.sendChangelogs(); err != nil {
+		return err
 	}
 	if w.c.ExactlyOnce {
 		if err := w.producer.Commit(member, offsets); err != nil {
 			return err
 		}
-	} else if err := w.producer.Wait(); err != nil {
-		return err
 	}
 	for _, e := range w.order {
 		if !e.task.Changed() {
@@ -133,8 +128,30 @@ func acked(t cluster.Target) int64 {
 	return t.Acked()
 }
 
-func (w *Worker) sendChangelog(e *entry) error {
-	return e.task.Changelog(func(slot int, key, value []byte, ms int64) error {
+// sendChangelogs sends the rows of all tasks. Without transactions a crash may come after any
+// of them: so each store waits for those that are written before it.
+func (w *Worker) sendChangelogs() error {
+	for turn, more := 0, true; more; turn++ {
+		more = false
+		for _, e := range w.order {
+			if slots := e.task.Changelogs(); turn < len(slots) && e.task.Changed() {
+				more = true
+				if err := w.sendChangelog(e, slots[turn]); err != nil {
+					return err
+				}
+			}
+		}
+		if more && !w.c.ExactlyOnce {
+			if err := w.producer.Wait(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *Worker) sendChangelog(e *entry, slot int) error {
+	return e.task.Changelog(slot, func(key, value []byte, ms int64) error {
 		t := e.logs[slot]
 		if t == nil {
 			t = w.producer.Target(e.layout.Changelog(e.id, slot))

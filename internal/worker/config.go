@@ -59,7 +59,7 @@ type Config struct {
 // what they are passed to.
 type Memory struct {
 	Fetch        int // what each worker has fetched and not processed
-	RestoreFetch int // the same of each task that is restored
+	RestoreFetch int // the same of each long restore, and of all short ones
 	Produce      int // what each worker has sent and is not acknowledged
 	Caches       int // the record caches of all tasks of a worker; 0: no bound
 }
@@ -73,4 +73,5 @@ const (
 	maxFailures        = 5                      // commits that fail one after the other before a worker gives up
 	stopTimeout        = 20 * time.Second       // for the last commit
 	startRetry         = 500 * time.Millisecond // between attempts to start a task
+	warmupPause        = time.Second            // between requests for tasks while copies of others are made
 )

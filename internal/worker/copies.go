@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/seed-df18afd4/streams/internal/assign"
 	"github.com/seed-df18afd4/streams/internal/broker"
 	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/kafka"
@@ -210,7 +209,7 @@ func (s *copies) tell(t *taskCopy) {
 	s.mu.Lock()
 	s.lags[t.id] = lag
 	s.mu.Unlock()
-	if !t.ready && lag != assign.Unknown && lag <= assign.CaughtUp {
+	if !t.ready && caughtUp(lag) {
 		t.ready = true
 		s.caughtUp(t.id)
 	}

@@ -42,7 +42,7 @@ func (w *Worker) letGo() {
 // lost drops all tasks at once: they are somebody else's by now, so nothing of them may be
 // committed. Losses is how often that was.
 func (w *Worker) lost(losses int) error {
-	w.losses = losses
+	w.losses, w.stale = losses, -1
 	if len(w.tasks) == 0 && w.c.ExactlyOnce {
 		return nil // else the producer has the lease of the former membership
 	}

@@ -94,9 +94,10 @@ func (g *globals) replay(ctx context.Context, s *store.Store, p kafka.Partition,
 	if at := s.Offset(); at > ends[p] {
 		return &changelog.OffsetError{Partition: p, Offset: at, Err: fmt.Errorf("the topic has %d to %d", starts[p], ends[p])}
 	}
-	return changelog.Run(ctx, g.c.Client, changelog.Options{Sched: g.c.Sched, ReadCommitted: g.c.ExactlyOnce, MaxBytes: g.c.Memory.RestoreFetch}, []changelog.Restore{{
+	readers := changelog.NewReaders(g.c.Client, changelog.Options{Sched: g.c.Sched, ReadCommitted: g.c.ExactlyOnce, MaxBytes: g.c.Memory.RestoreFetch})
+	return readers.Run(ctx, []changelog.Restore{{
 		Store: s, Partition: p, From: max(s.Offset(), starts[p]), To: ends[p], Convert: t.Convert(),
-	}})
+	}}, nil)
 }
 
 // follow applies what comes to the topics, until ctx ends or a table fails.

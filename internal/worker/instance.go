@@ -6,7 +6,9 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/seed-df18afd4/streams/internal/assign"
 	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/changelog"
 	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/plan"
 	"github.com/seed-df18afd4/streams/internal/sched"
@@ -23,9 +25,12 @@ type Instance struct {
 	mu        sync.Mutex
 	layout    *Layout
 	tasks     map[plan.TaskID]*place
-	standbys  map[plan.TaskID]bool // tasks to keep a copy of; true: to run it when it has caught up
-	kept      map[plan.TaskID]bool // tasks whose state lies on the disk, maybe old
-	assigned  bool                 // something was assigned since the start
+	standbys  map[plan.TaskID]bool  // tasks to keep a copy of; true: to run it when it has caught up
+	cold      map[plan.TaskID]bool  // of those to run: copies that have not caught up
+	asking    bool                  // for those that have, in a moment
+	told      map[plan.TaskID]int64 // how far behind copies were, as the group knows
+	kept      map[plan.TaskID]bool  // tasks whose state lies on the disk, maybe old
+	assigned  bool                  // something was assigned since the start
 	state     State
 	globals   *globals
 	round     int            // of rebalances that this member saw
@@ -61,11 +66,11 @@ func (n *Instance) Run(ctx context.Context) error {
 		n.helpers.Wait(n.c.Sched)
 	}()
 	if err := n.layout.CreateTopics(work, n.c.Client); err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	tables, err := openGlobals(work, n.c, n.layout)
 	if err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	defer tables.close()
 	n.mu.Lock()
@@ -83,7 +88,7 @@ func (n *Instance) Run(ctx context.Context) error {
 	following.Go(n.c.Sched, func() { n.copies.follow(work) })
 	if err := n.makeWorkers(work); err != nil {
 		fail(err)
-		return err
+		return unlessStopped(ctx, err)
 	}
 	n.group = n.c.Client.NewGroup(n.membership())
 	membership, leave := context.WithCancel(context.WithoutCancel(ctx))
@@ -122,6 +127,14 @@ func (n *Instance) Run(ctx context.Context) error {
 	return err
 }
 
+// unlessStopped leaves out the error of a start that was asked to stop.
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		return nil
+	}
+	return err
+}
+
 // last is a function that calls f when it is called for the nth time.
 func last(n int, f func()) func() {
 	var calls atomic.Int32
@@ -135,6 +148,9 @@ func last(n int, f func()) func() {
 // makeWorkers makes the workers, all of them or none.
 func (n *Instance) makeWorkers(ctx context.Context) error {
 	starting, beside := newStarter(n.c.Restores), newStarter(max(1, n.c.Restores/4))
+	// Committed rows only, also with AtLeastOnce: before the guarantee changed, the application
+	// may have left rows behind that were aborted.
+	readers := changelog.NewReaders(n.c.Client, changelog.Options{Sched: n.c.Sched, ReadCommitted: true, MaxBytes: n.c.Memory.RestoreFetch, Short: assign.CaughtUp})
 	for i := range n.c.Workers {
 		w, err := newWorker(ctx, n.c, n.layout, i, &n.gate, starting)
 		if err != nil {
@@ -143,7 +159,7 @@ func (n *Instance) makeWorkers(ctx context.Context) error {
 			}
 			return err
 		}
-		w.beside, w.busy = beside, n.busy
+		w.beside, w.readers, w.busy, w.outdated = beside, readers, n.busy, func() { n.group.Hurry() }
 		w.letsGo, w.closed, w.running, w.claim, w.globals = n.letGo, n.closed, n.running, n.copies.claim, n.globals.rows
 		n.mu.Lock()
 		n.workers = append(n.workers, w)

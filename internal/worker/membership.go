@@ -23,7 +23,8 @@ func (n *Instance) joining() (userData []byte, owned []kafka.Partition) {
 	for id := range n.kept {
 		s.Copies[id] = assign.Unknown
 	}
-	maps.Copy(s.Copies, n.copies.behind())
+	n.told = n.copies.behind()
+	maps.Copy(s.Copies, n.told)
 	for _, id := range slices.SortedFunc(maps.Keys(n.tasks), plan.TaskID.Compare) {
 		p := n.tasks[id]
 		if p.gone && !p.again {
@@ -132,12 +133,18 @@ type Rebalance struct {
 // keepCopies has the copies made that are wanted. Those of tasks that are to run here now
 // stay until their workers claim them.
 func (n *Instance) keepCopies(d assign.Assignment, target map[plan.TaskID]bool) {
-	n.standbys = map[plan.TaskID]bool{}
+	n.standbys, n.cold = map[plan.TaskID]bool{}, map[plan.TaskID]bool{}
 	for _, id := range d.Standbys {
 		n.standbys[id] = false
 	}
+	behind := n.copies.behind()
 	for _, id := range d.Warmups {
 		n.standbys[id] = true
+		if !isCaughtUp(behind, id) {
+			n.cold[id] = true
+		} else if !isCaughtUp(n.told, id) {
+			n.askSoon()
+		}
 	}
 	keep := maps.Clone(target)
 	var make []plan.TaskID
@@ -229,15 +236,52 @@ func (n *Instance) closed(id plan.TaskID) {
 	}
 }
 
-// caughtUp runs when a copy has come to the end of its changelogs. One that is to be run
-// here is asked for, together with others that are there by then.
+// caughtUp runs when a copy has come to the end of its changelogs. Those that are to be run
+// here are asked for when all have, or those that have, again and again: a round of the group
+// for each one would hold up the others.
 func (n *Instance) caughtUp(id plan.TaskID) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.standbys[id] {
+	if !n.standbys[id] {
+		return
+	}
+	if delete(n.cold, id); len(n.cold) == 0 {
 		n.group.Rejoin("copies have caught up of tasks that are to run here")
+	} else {
+		n.askSoon()
 	}
 }
+
+// askSoon asks in a moment for the tasks of which copies have caught up by then, unless the
+// group knows that already.
+func (n *Instance) askSoon() {
+	if n.asking {
+		return
+	}
+	n.asking = true
+	n.helpers.Go(n.c.Sched, func() {
+		n.c.Sched.Wait(n.life, nil, warmupPause)
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.asking = false
+		behind := n.copies.behind()
+		for id, wanted := range n.standbys {
+			if n.life.Err() == nil && wanted && n.tasks[id] == nil && isCaughtUp(behind, id) && !isCaughtUp(n.told, id) {
+				n.group.Rejoin("some copies have caught up of tasks that are to run here")
+				return
+			}
+		}
+	})
+}
+
+// isCaughtUp says whether the copy of a task is good enough to go on from.
+func isCaughtUp(behind map[plan.TaskID]int64, id plan.TaskID) bool {
+	lag, ok := behind[id]
+	return ok && caughtUp(lag)
+}
+
+// caughtUp says whether a copy that is so far behind is.
+func caughtUp(lag int64) bool { return lag != assign.Unknown && lag <= assign.CaughtUp }
 
 // running runs when a task processes.
 func (n *Instance) running(id plan.TaskID) {

@@ -106,6 +106,23 @@ func TestCutOffWhileRecordsAreDeleted(t *testing.T) {
 	})
 }
 
+// The group has expelled an instance that was cut off, and says so first when it commits, more
+// often than a worker bears commits that fail. It waits for the news to come to the member.
+func TestCommitTellsThatTheMembershipIsLost(t *testing.T) {
+	virtually(t, func(w *world) {
+		a := w.start("a", func(c *Config) { c.Heartbeat = 700 * time.Millisecond })
+		b := w.start("b", nil)
+		w.await(time.Minute, w.sharing(a, b), "both work")
+		w.startFeed(3000)
+		time.Sleep(5 * time.Second)
+		a.cable.pullFor(virtualSession + 50*time.Millisecond)
+		w.await(time.Second, func() bool { return a.lost.Load() == 1 }, "a knows that it has lost")
+		w.await(10*time.Second, w.sharing(a, b), "a works again")
+		w.check(3000)
+		w.stop(a, b)
+	})
+}
+
 // Records that were deleted before they were processed are an error, also when the task has
 // gone back to what is committed.
 func TestRecordsAreLost(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/seed-df18afd4/streams/internal/assign"
@@ -135,8 +136,8 @@ func (w *Worker) wipe(e *entry, cause error) bool {
 	return wiped
 }
 
-// restore opens the stores that are not open and replays their changelogs. Few tasks do so at
-// once; questions to Kafka are asked for all of them together.
+// restore opens the stores that are not open and replays their changelogs. Few tasks open, or
+// replay much, at once; questions to Kafka are asked for all of them together.
 func (w *Worker) restore(e *entry, committed map[kafka.Partition]kafka.Offset) error {
 	if len(e.stores) == 0 {
 		return nil
@@ -148,7 +149,8 @@ func (w *Worker) restore(e *entry, committed map[kafka.Partition]kafka.Offset) e
 	if !w.c.Sched.Wait(e.ctx, w.starting, 0) {
 		return e.ctx.Err()
 	}
-	defer func() { w.starting <- struct{}{} }()
+	leave := sync.OnceFunc(func() { w.starting <- struct{}{} })
+	defer leave()
 	if _, err := openStores(w.c, e.layout, e.id, e.stores); err != nil {
 		return err
 	}
@@ -166,6 +168,9 @@ func (w *Worker) restore(e *entry, committed map[kafka.Partition]kafka.Offset) e
 			return err
 		}
 		all = append(all, r)
+	}
+	if !long(all) {
+		leave() // most of it is waiting, which many may do at once
 	}
 	return w.replay(e, all)
 }
@@ -201,9 +206,7 @@ func (w *Worker) replay(e *entry, all []changelog.Restore) error {
 	now := w.c.Sched.Now
 	begun, said := now(), now()
 	var last changelog.Progress
-	// Committed rows only, also with AtLeastOnce: before the guarantee changed, the
-	// application may have left rows behind that were aborted.
-	err := changelog.Run(e.ctx, w.c.Client, changelog.Options{Sched: w.c.Sched, ReadCommitted: true, MaxBytes: w.c.Memory.RestoreFetch, Progress: func(p changelog.Progress) {
+	err := w.readers.Run(e.ctx, all, func(p changelog.Progress) {
 		last = p
 		e.restoration.Store(&Restoration{p, begun})
 		if now().Sub(said) < 3*time.Second {
@@ -212,7 +215,7 @@ func (w *Worker) replay(e *entry, all []changelog.Restore) error {
 		said = now()
 		done := float64(p.Rows) / now().Sub(begun).Seconds()
 		w.log.Info("restoring", "task", e.id.String(), "rows", p.Rows, "bytes", p.Bytes, "rows_per_second", int64(done), "offsets_left", p.Left)
-	}}, all)
+	})
 	if err == nil && last.Rows > 0 {
 		w.log.Info("restored", "task", e.id.String(), "rows", last.Rows, "bytes", last.Bytes, "took", now().Sub(begun).Round(time.Millisecond))
 	}
@@ -271,7 +274,7 @@ func (w *Worker) begin(e *entry, positions []kafka.Offset) (err error) {
 	}
 	e.task, err = task.New(task.Config{
 		ID: e.id, Plan: sub, Inputs: e.inputs, TopicIDs: e.layout.idsOf(e.inputs), Stores: e.stores, Globals: w.globals, Partitions: partitions, PartitionsOf: w.partitionsOf, Positions: positions,
-		Context: e.ctx, Wall: w.now.UnixMilli(), MaxIdle: w.c.MaxTaskIdle.Milliseconds(), CacheBytes: w.c.CacheBytes, Uncommitted: w.c.MaxUncommitted,
+		Context: e.ctx, Wall: w.now.UnixMilli(), MaxIdle: w.c.MaxTaskIdle.Milliseconds(), CacheBytes: w.c.CacheBytes, Repeats: !w.c.ExactlyOnce, Uncommitted: w.c.MaxUncommitted,
 		Release: func(slot int, b kafka.Batch) { e.subs[slot].Done(b) },
 		OnBad:   w.c.OnBad, DeadLetters: w.c.DeadLetters, Refused: e.refused,
 		Fits: func(o plan.Out) error { return w.fits(e, o) },

@@ -11,7 +11,7 @@ import (
 
 // fetchOptions are those of the tasks' inputs.
 func (w *Worker) fetchOptions() broker.FetchOptions {
-	return broker.FetchOptions{ReadCommitted: w.c.ExactlyOnce, MaxBytes: w.c.Memory.Fetch, OnError: func(p kafka.Partition, _ int, at int64, err error) {
+	return broker.FetchOptions{ReadCommitted: w.c.ExactlyOnce, MaxBytes: w.c.Memory.Fetch, Topics: w.layout.IDs, OnError: func(p kafka.Partition, _ int, at int64, err error) {
 		w.post(func() error { return w.unreadable(p, at, err) })
 	}}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/seed-df18afd4/streams/internal/broker"
+	"github.com/seed-df18afd4/streams/internal/changelog"
 	"github.com/seed-df18afd4/streams/internal/cluster"
 	"github.com/seed-df18afd4/streams/internal/kafka"
 	"github.com/seed-df18afd4/streams/internal/plan"
@@ -32,6 +33,7 @@ type Worker struct {
 	closed   func(plan.TaskID) // and its stores are closed
 	done     func()            // nothing at all will be committed here
 	running  func(plan.TaskID) // a task processes
+	outdated func()            // the group has a new generation, which this member does not know
 	claim    func(context.Context, plan.TaskID) []*store.Store
 	fetcher  cluster.Fetcher
 	producer cluster.Producer
@@ -43,6 +45,7 @@ type Worker struct {
 	missed   map[kafka.Partition]int64 // offsets that were not there, see unreadable
 	starting starter                   // a place for each task that may be restored at once
 	beside   starter                   // a place for each while others run, which are to have most of the machine
+	readers  *changelog.Readers        // of the changelogs of tasks that are restored
 	busy     func() bool               // a task runs in the instance
 	purge    *purger
 	life     context.Context // of everything the worker began
