@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -75,6 +76,10 @@ type Group struct {
 	rejoin chan string
 	hurry  chan struct{}
 
+	mu      sync.Mutex
+	waits   *conn  // for the answer to a JoinGroup or a SyncGroup; nil: does not
+	waitsAs string // the member that asked
+
 	// Of Run's goroutine.
 	life       context.Context // of its connections
 	conn       *conn
@@ -100,6 +105,31 @@ func (g *Group) Rejoin(reason string) {
 // Hurry makes the member look for a rebalance more often for some seconds, since one is
 // expected: how long a hand-over takes depends on when the last member notices it.
 func (g *Group) Hurry() { kick(g.hurry) }
+
+// Refused says that the coordinator has refused offsets of this member. There is a rebalance
+// to look for, or it does not know the member at all. Then it has forgotten what the member
+// waits for, maybe for as long as a rebalance may take: it asks again, and is told.
+func (g *Group) Refused(as Member, refusal error) {
+	g.Hurry()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if errors.Is(refusal, sarama.ErrUnknownMemberId) && g.waits != nil && g.waitsAs == as.ID {
+		g.waits.cut()
+	}
+}
+
+// waiting notes that the member waits for an answer, until the function that it returns is
+// called.
+func (g *Group) waiting() (answered func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waits, g.waitsAs = g.conn, g.id
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.waits = nil
+	}
+}
 
 const (
 	hurryInterval = 25 * time.Millisecond
@@ -243,7 +273,9 @@ func (g *Group) join(ctx context.Context, reason string) error {
 		return err
 	}
 	sent := time.Now()
+	answered := g.waiting()
 	j, err := g.conn.JoinGroup(req)
+	answered()
 	if err != nil {
 		return err
 	}
@@ -279,7 +311,9 @@ func (g *Group) sync(ctx context.Context, j *sarama.JoinGroupResponse) error {
 		}
 	}
 	sent := time.Now()
+	answered := g.waiting()
 	r, err := g.conn.SyncGroup(req)
+	answered()
 	if err != nil {
 		return err
 	}

@@ -63,6 +63,7 @@ type Group interface {
 	Run(ctx context.Context) error
 	Rejoin(reason string)
 	Hurry()
+	Refused(as broker.Member, refusal error)
 }
 
 // Of is the cluster that a client speaks to.

@@ -235,6 +235,9 @@ func (m *membership) Rejoin(string) {
 // Hurry does nothing: here heartbeats are as frequent as the seed wants.
 func (m *membership) Hurry() {}
 
+// Refused does nothing: here no answer is waited for.
+func (m *membership) Refused(broker.Member, error) {}
+
 var errJoinAgain = errors.New("join again")
 
 // Run is a member until ctx ends, or another process has its instance id.

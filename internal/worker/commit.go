@@ -40,7 +40,7 @@ func (w *Worker) commit() error {
 	if errors.Is(err, broker.ErrStaleGeneration) && member.Generation != w.stale {
 		w.log.Info("a commit waits for the group's next generation", "worker", w.index, "generation", member.Generation, "error", err)
 		w.stale, w.staleAt, w.retryAt = member.Generation, w.now, w.now.Add(linger)
-		w.outdated()
+		w.outdated(member, err)
 		return nil
 	}
 	if err != nil {

@@ -159,7 +159,7 @@ func (n *Instance) makeWorkers(ctx context.Context) error {
 			}
 			return err
 		}
-		w.beside, w.readers, w.busy, w.outdated = beside, readers, n.busy, func() { n.group.Hurry() }
+		w.beside, w.readers, w.busy, w.outdated = beside, readers, n.busy, func(as broker.Member, refusal error) { n.group.Refused(as, refusal) }
 		w.letsGo, w.closed, w.running, w.claim, w.globals = n.letGo, n.closed, n.running, n.copies.claim, n.globals.rows
 		n.mu.Lock()
 		n.workers = append(n.workers, w)

@@ -123,6 +123,26 @@ func TestCommitTellsThatTheMembershipIsLost(t *testing.T) {
 	})
 }
 
+// The coordinator forgets a member that waits for the next generation, and never answers it: the
+// embedded broker does that when another member died a moment later than this one was heard. The
+// member asks again when a commit says that it is unknown.
+func TestForgottenWhileItJoins(t *testing.T) {
+	virtually(t, func(w *world) {
+		a := w.start("a", func(c *Config) { c.Heartbeat = 4 * time.Second })
+		b := w.start("b", nil)
+		w.await(time.Minute, w.sharing(a, b), "both work")
+		w.startFeed(3000)
+		time.Sleep(5 * time.Second)
+		b.cable.pull()
+		a.group.Rejoin("for the test")
+		w.await(virtualSession+3*time.Second, func() bool { return a.lost.Load() == 1 }, "a knows that it has lost")
+		w.await(10*time.Second, w.sharing(a), "a works again")
+		w.check(3000)
+		w.stop(a)
+		require.Error(t, b.stop(), "the cable is out")
+	})
+}
+
 // Records that were deleted before they were processed are an error, also when the task has
 // gone back to what is committed.
 func TestRecordsAreLost(t *testing.T) {

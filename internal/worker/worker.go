@@ -29,11 +29,11 @@ type Worker struct {
 	index    int
 	gate     *gate
 	log      *slog.Logger
-	letsGo   func(plan.TaskID) // nothing of a task will be committed here
-	closed   func(plan.TaskID) // and its stores are closed
-	done     func()            // nothing at all will be committed here
-	running  func(plan.TaskID) // a task processes
-	outdated func()            // the group has a new generation, which this member does not know
+	letsGo   func(plan.TaskID)                     // nothing of a task will be committed here
+	closed   func(plan.TaskID)                     // and its stores are closed
+	done     func()                                // nothing at all will be committed here
+	running  func(plan.TaskID)                     // a task processes
+	outdated func(as broker.Member, refusal error) // the group has a new generation, which this member does not know
 	claim    func(context.Context, plan.TaskID) []*store.Store
 	fetcher  cluster.Fetcher
 	producer cluster.Producer
