@@ -27,8 +27,16 @@ type Kafka struct {
 func Connect(t testing.TB, addrs []string) *Kafka {
 	t.Helper()
 	k := &Kafka{t: t, addrs: addrs}
-	k.client = k.dial(kgo.ProducerLinger(2*time.Millisecond), kgo.MaxBufferedRecords(200_000), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))
+	k.client = k.dial(kgo.ProducerLinger(2*time.Millisecond), kgo.MaxBufferedRecords(200_000), kgo.RecordPartitioner(partitioner))
 	return k
+}
+
+// partitioner puts a key where any producer does by default.
+var partitioner = kgo.StickyKeyPartitioner(nil)
+
+// PartitionOf is the partition of n that records of a key go to.
+func PartitionOf(key string, n int32) int32 {
+	return int32(partitioner.ForTopic("").Partition(&kgo.Record{Key: []byte(key)}, int(n)))
 }
 
 // dial makes a client for which no outage is too long.
@@ -217,7 +225,7 @@ func (k *Kafka) Request(req kmsg.Request) kmsg.Response {
 	return res
 }
 
-// Tail reads a topic from its beginning on, all partitions at once, committed records only.
+// Tail reads a topic from its beginning on, all partitions at once.
 type Tail struct {
 	k      *Kafka
 	topic  string
@@ -228,11 +236,23 @@ type Tail struct {
 	next map[int32]int64
 }
 
-// Follow reads a topic until the test ends. The handler gets one record at a time.
+// Follow reads the committed records of a topic until the test ends. The handler gets one
+// at a time.
 func (k *Kafka) Follow(topic string, handle func(*kgo.Record)) *Tail {
 	k.t.Helper()
+	return k.follow(topic, kgo.ReadCommitted(), handle)
+}
+
+// FollowUncommitted is Follow of all records, as soon as they are in the topic.
+func (k *Kafka) FollowUncommitted(topic string, handle func(*kgo.Record)) *Tail {
+	k.t.Helper()
+	return k.follow(topic, kgo.ReadUncommitted(), handle)
+}
+
+func (k *Kafka) follow(topic string, level kgo.IsolationLevel, handle func(*kgo.Record)) *Tail {
+	k.t.Helper()
 	x := &Tail{k: k, topic: topic, handle: handle, next: map[int32]int64{}}
-	x.client = k.dial(kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxWait(100*time.Millisecond),
+	x.client = k.dial(kgo.ConsumeTopics(topic), kgo.FetchIsolationLevel(level), kgo.FetchMaxWait(100*time.Millisecond),
 		kgo.MetadataMaxAge(5*time.Second), kgo.KeepControlRecords(), kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()))
 	var wg sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())

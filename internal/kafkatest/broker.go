@@ -87,7 +87,7 @@ func (c *cluster) kill(b *broker) {
 }
 
 // stopLimit is how long a broker may take to end by itself.
-const stopLimit = 30 * time.Second
+const stopLimit = 2 * time.Minute
 
 // stop has a broker that runs end in its own way, or kills it when that takes too long.
 func (c *cluster) stop(b *broker) {

@@ -16,7 +16,7 @@ import (
 
 // startLimit is how long a cluster may take to start. It takes two seconds on an idle
 // machine; this is for one that runs many tests at once.
-const startLimit = 2 * time.Minute
+const startLimit = 5 * time.Minute
 
 // Options say what cluster Start starts.
 type Options struct {
@@ -29,7 +29,7 @@ type Options struct {
 	Listeners []string
 }
 
-// quickSessions are for brokers that are killed: another takes over, and the broker itself may
+// quickSessions are for three brokers, which are killed: another takes over, and the broker itself may
 // come back, only when its session with the controller has ended. Kafka's 9 seconds are safer
 // where a busy machine makes heartbeats late.
 var quickSessions = map[string]string{
@@ -51,9 +51,11 @@ type Cluster struct {
 // KAFKA_BOOTSTRAP does not count, for that Kafka is not the test's to kill.
 func Start(t testing.TB, o Options) *Cluster {
 	t.Helper()
-	config := maps.Clone(quickSessions)
-	maps.Copy(config, o.Config)
-	o.Config = config
+	if o.Brokers == 3 {
+		config := maps.Clone(quickSessions)
+		maps.Copy(config, o.Config)
+		o.Config = config
+	}
 	c, err := start(o, testJVM)
 	if err != nil {
 		giveUp(t, err)

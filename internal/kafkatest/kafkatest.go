@@ -8,7 +8,8 @@
 //		...
 //	}
 //
-// A test that kills brokers starts a cluster of its own with [Start]. A test that should
+// A test that kills brokers starts a cluster of its own with [Start]; one whose topics' names
+// are fixed has one lent to it, with [Borrow]. A test that should
 // hold on the embedded broker as well is run on both by [Each].
 //
 // Kafka runs on this machine's Java 17 or newer, with its jars fetched once by Maven; where
@@ -89,7 +90,7 @@ func Main(m *testing.M) (code int) {
 }
 
 // atOnce is how many tests, and so brokers, a machine of two processors and 8 GiB can bear.
-const atOnce = 4
+const atOnce = 6
 
 // Topic returns a prefix for names of topics and groups that no other call returns, in this
 // process or another. It is a legal topic name itself, of at most 73 characters.

@@ -38,6 +38,53 @@ func TestBrokersAreShared(t *testing.T) {
 	require.Equal(t, Brokers(t), Brokers(t))
 }
 
+// What a test leaves in a broker that was lent to it, the next one does not find.
+func TestBorrowedBrokersAreEmpty(t *testing.T) {
+	var first, second []string
+	admin := func(t *testing.T, brokers []string) sarama.ClusterAdmin {
+		a, err := sarama.NewClusterAdmin(brokers, config())
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, a.Close()) })
+		return a
+	}
+	t.Run("first", func(t *testing.T) {
+		first = Borrow(t, nil)
+		a := admin(t, first)
+		require.NoError(t, a.CreateTopic("orders", &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 1}, false))
+		offsets, err := sarama.NewOffsetManagerFromClient("shop", client(t, first))
+		require.NoError(t, err)
+		p, err := offsets.ManagePartition("orders", 0)
+		require.NoError(t, err)
+		p.MarkOffset(7, "")
+		offsets.Commit()
+		require.NoError(t, p.Close())
+		require.NoError(t, offsets.Close())
+		groups, err := a.ListConsumerGroups()
+		require.NoError(t, err)
+		require.Contains(t, groups, "shop")
+	})
+	t.Run("second", func(t *testing.T) {
+		second = Borrow(t, nil)
+		other := Borrow(t, nil)
+		require.NotEqual(t, second, other, "it is lent to one test at a time")
+		a := admin(t, second)
+		topics, err := a.ListTopics()
+		require.NoError(t, err)
+		require.NotContains(t, topics, "orders")
+		groups, err := a.ListConsumerGroups()
+		require.NoError(t, err)
+		require.Empty(t, groups)
+	})
+	require.Equal(t, first, second, "a start was saved")
+}
+
+func client(t *testing.T, brokers []string) sarama.Client {
+	c, err := sarama.NewClient(brokers, config())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, c.Close()) })
+	return c
+}
+
 func TestBrokerCreatesNoTopicByItself(t *testing.T) {
 	client, err := sarama.NewClient(Brokers(t), config())
 	require.NoError(t, err)
@@ -160,7 +207,8 @@ func config() *sarama.Config {
 	c.Version = sarama.V3_9_0_0
 	c.Producer.Return.Successes = true
 	c.Producer.RequiredAcks = sarama.WaitForAll
-	c.Producer.Retry.Max = 100 // a killed leader is replaced when its session has ended
+	c.Producer.Retry.Max, c.Metadata.Retry.Max = 100, 100 // a killed leader is replaced when its session has ended
+	c.Admin.Timeout = time.Minute
 	return c
 }
 

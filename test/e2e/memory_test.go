@@ -1,4 +1,6 @@
-//go:build unix
+//go:build unix && !race
+
+// These tests measure memory, and the race detector takes memory of its own.
 
 package e2e
 
@@ -56,12 +58,6 @@ func peak() (most func() uint64) {
 // Two hundred tasks, each with a table, find more waiting than there is memory for. They
 // work it off within a limit of Go's runtime, and so do those who restore the tables.
 func TestManyTasksShareMemory(t *testing.T) {
-	if raceDetector {
-		t.Skip("the race detector takes memory of its own")
-	}
-	if testing.Short() {
-		t.Skip("200 partitions of real Kafka take a minute")
-	}
 	const tasks, rows, size = 200, 800, 1000 // 160 MB
 	const limit = 224 * mib
 	k, name := connect(t, kafkatest.Brokers(t)), kafkatest.Topic(t)
@@ -97,20 +93,6 @@ func TestManyTasksShareMemory(t *testing.T) {
 	begin("restored", tasks*(rows+1))
 }
 
-// processed is how far a group has committed a topic, of all partitions together.
-func (k *kafka) processed(group, topic string) (sum int64) {
-	k.t.Helper()
-	time.Sleep(100 * time.Millisecond) // it is asked again and again
-	admin, err := sarama.NewClusterAdminFromClient(k.client)
-	require.NoError(k.t, err)
-	answer, err := admin.ListConsumerGroupOffsets(group, nil)
-	require.NoError(k.t, err)
-	for _, b := range answer.Blocks[topic] {
-		sum += max(b.Offset, 0)
-	}
-	return sum
-}
-
 // fill writes rows of a size to every partition of a topic.
 func (k *kafka) fill(topic string, partitions int32, rows, size int) {
 	k.t.Helper()
@@ -129,9 +111,6 @@ func (k *kafka) fill(topic string, partitions int32, rows, size int) {
 // An output that takes nothing makes the application wait, and not grow. When it takes
 // records again, all of the burst that has come meanwhile goes through.
 func TestStalledOutput(t *testing.T) {
-	if raceDetector || testing.Short() {
-		t.Skip("a matter of memory, and of some seconds")
-	}
 	const tasks, rows, size = 8, 20_000, 1000 // 160 MB
 	const limit = 128 * mib
 	k, name := connect(t, kafkatest.Brokers(t)), kafkatest.Topic(t)
@@ -184,9 +163,6 @@ func (c stalledConn) Write(p []byte) (int, error) {
 // Records as large as brokers may be told to take pass through stores and outputs, one
 // after the other, within little more memory than a few of them need.
 func TestHugeRecords(t *testing.T) {
-	if raceDetector || testing.Short() {
-		t.Skip("a matter of memory")
-	}
 	const size, records, limit = 15_000_000, 20, 384 * mib
 	k, name := connect(t, kafkatest.Brokers(t)), kafkatest.Topic(t)
 	most := map[string]string{"max.message.bytes": fmt.Sprint(size + 1_000_000)}
