@@ -156,10 +156,20 @@ func (a *App) serve(ctx context.Context, client *broker.Client, process, dir str
 		return err
 	}
 	resets := &resets{watch: watch, dir: dir, log: a.c.Logger}
-	if err := resets.begin(says); err != nil {
-		return err
+	recreated := &recreated{
+		app: a.c.ApplicationID, plan: a.plan, process: process, keep: a.c.OnTopicRecreated == KeepState,
+		wait: a.c.MaxStall + a.c.SessionTimeout + time.Minute, client: client, resets: resets, log: a.c.Logger,
 	}
-	layout, err := a.layout(ctx, client)
+	if err := recreated.finish(ctx, says); err != nil {
+		return unlessEnded(ctx, err)
+	}
+	if says, err = watch.Latest(ctx); err != nil {
+		return unlessEnded(ctx, err)
+	}
+	if err := resets.begin(ctx, says); err != nil {
+		return unlessEnded(ctx, err)
+	}
+	layout, err := a.settled(ctx, client, recreated)
 	if err != nil {
 		return unlessEnded(ctx, err)
 	}
@@ -189,8 +199,21 @@ func (a *App) serve(ctx context.Context, client *broker.Client, process, dir str
 		default:
 			return err
 		}
-		if layout, err = a.layout(ctx, client); err != nil {
+		if layout, err = a.settled(ctx, client, recreated); err != nil {
 			return unlessEnded(ctx, err)
+		}
+	}
+}
+
+// settled is the layout, of topics that the state is of.
+func (a *App) settled(ctx context.Context, client *broker.Client, r *recreated) (*worker.Layout, error) {
+	for {
+		l, err := a.layout(ctx, client)
+		if err != nil {
+			return nil, err
+		}
+		if again, err := r.settle(ctx, l); err != nil || !again {
+			return l, err
 		}
 	}
 }

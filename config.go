@@ -41,8 +41,9 @@ type Config struct {
 	// CacheBytes is the size of the record cache of a task: an update of a table waits in
 	// it until the next commit, and only the last one of a row is sent on. 0 by default:
 	// every update is sent at once. Left out are stores with NoCache, and tables in which
-	// a join looks rows up. The caches of all tasks together take a sixteenth of MemoryLimit
-	// at most.
+	// a join looks rows up; and with AtLeastOnce, updates by records that may have been
+	// processed before, up to where the inputs ended when the task began. The caches of all
+	// tasks together take a sixteenth of MemoryLimit at most.
 	CacheBytes int
 
 	// MemoryLimit is how many bytes all buffers and caches of the instance take together;
@@ -90,6 +91,10 @@ type Config struct {
 	// 0 by default: a missing topic is an error at once, of New.
 	WaitForTopics time.Duration
 
+	// OnTopicRecreated is what becomes of results when an input topic was deleted and made
+	// anew. The new one is read from its StartAt in any case. WipeState by default.
+	OnTopicRecreated Recreated
+
 	// Compression of what is written: none, gzip, snappy, lz4 or zstd. None by default.
 	Compression string
 
@@ -110,6 +115,21 @@ type Config struct {
 	// SCRAMClientGeneratorFunc. docs/security.md has examples.
 	Sarama *sarama.Config
 }
+
+// Recreated is what becomes of what was computed from an input topic that was deleted and
+// made anew.
+type Recreated int
+
+const (
+	// WipeState: all instances together stop, delete what the old topic's records made in
+	// stores, changelogs and repartition topics, as streams reset would, and begin again.
+	// What was written to other topics stays. An instance fails with an error that says what
+	// to do where a store holds what other topics made as well.
+	WipeState Recreated = iota
+	// KeepState: it stays, and what the new topic holds is added to it. Only tables that are
+	// read from the topic begin again.
+	KeepState
+)
 
 // Guarantee is how often a record takes effect.
 type Guarantee int
@@ -188,6 +208,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Guarantee != ExactlyOnce && c.Guarantee != AtLeastOnce {
 		bad("Guarantee is %d: it is ExactlyOnce or AtLeastOnce", int(c.Guarantee))
+	}
+	if c.OnTopicRecreated != WipeState && c.OnTopicRecreated != KeepState {
+		bad("OnTopicRecreated is %d: it is WipeState or KeepState", int(c.OnTopicRecreated))
 	}
 	if !slices.Contains([]string{"none", "gzip", "snappy", "lz4", "zstd"}, c.Compression) {
 		bad("Compression is %q: it is none, gzip, snappy, lz4 or zstd", c.Compression)

@@ -32,10 +32,13 @@ type resets struct {
 	epoch int64 // of the state
 }
 
-// begin brings the local state to the epoch of the application. It fails while a reset is
-// under way.
-func (r *resets) begin(says registry.Contents) error {
+// begin brings the local state to the epoch of the application. While a reset is under way
+// that a person began it fails; one that an instance began is waited for.
+func (r *resets) begin(ctx context.Context, says registry.Contents) error {
 	if reset := says.Reset; reset != nil {
+		if reset.Process != "" {
+			return r.await(ctx)
+		}
 		return fmt.Errorf("a reset of the application, begun %s by %s, is not done (it got as far as %q): run streams reset again to finish or to undo it, then start this instance again",
 			reset.Begun.Format(time.RFC3339), reset.By, reset.Step)
 	}
@@ -124,7 +127,7 @@ func (r *resets) await(ctx context.Context) error {
 		}
 		if time.Since(said) >= waitingEvery {
 			said = time.Now()
-			r.log.Info("stopped until the reset of the application is done", "begun", says.Reset.Begun, "by", says.Reset.By, "step", says.Reset.Step)
+			r.log.Info("stopped until the reset of the application is done; if nobody does it any more, streams reset finishes it", "begun", says.Reset.Begun, "by", says.Reset.By, "step", says.Reset.Step)
 		}
 		timer := time.NewTimer(waitingEvery)
 		select {

@@ -78,10 +78,10 @@ func TestStatus(t *testing.T) {
 	case <-time.After(patience):
 		t.Fatal("never ready")
 	}
-	s := app.Status()
+	var s streams.Status
+	require.Eventually(t, func() bool { s = app.Status(); return len(s.Tasks) == 2 && len(s.Busy) == 0 }, patience, time.Millisecond)
 	require.Equal(t, streams.Running, s.State)
 	require.NotEmpty(t, s.Member)
-	require.Len(t, s.Tasks, 2)
 	require.True(t, s.Tasks[0].Running)
 	require.Equal(t, "0_0", s.Tasks[0].Task)
 

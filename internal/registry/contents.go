@@ -18,6 +18,7 @@ const Format = 1
 const (
 	applicationKey = "application"
 	instancePrefix = "instance/"
+	topicsKey      = "topics"
 	epochKey       = "epoch"
 	resetKey       = "reset"
 )
@@ -26,6 +27,7 @@ const (
 type Contents struct {
 	Application *Application // nil: no instance has ever started
 	Instances   []Instance   // by process; those that died without a word are among them
+	Topics      *Topics      // nil: not known
 	Epoch       Epoch
 	Reset       *Reset // nil: none is under way
 }
@@ -48,6 +50,13 @@ type Instance struct {
 // Alive says whether the instance has been heard of lately.
 func (i Instance) Alive(now time.Time) bool { return now.Sub(i.Beat) < 3*i.Every }
 
+// Topics are the input topics that the application's state is of. One that was deleted and
+// made anew has another id.
+type Topics struct {
+	Format int
+	IDs    map[string]string // by name
+}
+
 // Epoch numbers the resets that wiped state.
 type Epoch struct {
 	Format int
@@ -62,9 +71,11 @@ type Reset struct {
 	Format  int
 	ID      string // tells it from every other reset
 	Begun   time.Time
-	By      string // who began it, for people
-	Restart bool   // running instances stop, and begin again when it is done
-	Step    string // the last one that is done
+	By      string            // who began it, for people
+	Process string            // the instance that began it by itself, and finishes it when it comes back; empty: it was a person
+	Restart bool              // running instances stop, and begin again when it is done
+	Step    string            // the last one that is done
+	Topics  map[string]string // the ids of the topics that it moves
 	Plan    json.RawMessage
 }
 
@@ -75,6 +86,8 @@ func (c *Contents) apply(r kafka.Record) error {
 	switch {
 	case key == applicationKey:
 		return decode(key, r.Value, &c.Application)
+	case key == topicsKey:
+		return decode(key, r.Value, &c.Topics)
 	case key == epochKey:
 		var e *Epoch
 		if err := decode(key, r.Value, &e); err != nil {

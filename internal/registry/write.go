@@ -37,6 +37,11 @@ func (r *Registry) Gone(ctx context.Context, process string) error {
 	return r.put(ctx, instancePrefix+process, nil)
 }
 
+// SetTopics says which input topics the state is of.
+func (r *Registry) SetTopics(ctx context.Context, ids map[string]string) error {
+	return r.put(ctx, topicsKey, Topics{Format: Format, IDs: ids})
+}
+
 // SetEpoch says which resets there were.
 func (r *Registry) SetEpoch(ctx context.Context, e Epoch) error {
 	e.Format = Format

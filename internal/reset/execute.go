@@ -32,6 +32,7 @@ const (
 // Execution says how to execute a reset.
 type Execution struct {
 	Restart bool             // instances that run are to stop and begin again
+	Process string           // the instance that resets its own application; empty: a person does
 	Wait    time.Duration    // for them to stop; 2 minutes by default
 	Say     func(Step)       // told of each step that is done
 	After   func(Step) error // of a test: an error ends the reset as a kill would
@@ -46,6 +47,12 @@ func (o Execution) withDefaults() Execution {
 	}
 	return o
 }
+
+// ErrUnderWay is why a reset does not begin.
+var ErrUnderWay = errors.New("finish or undo it first")
+
+// ErrNone is why a reset is not finished or undone.
+var ErrNone = errors.New("no reset is under way")
 
 // Unfinished is a reset that is under way, or was interrupted.
 type Unfinished struct {
@@ -103,14 +110,15 @@ func Execute(ctx context.Context, c *broker.Client, p *Plan, o Execution) error 
 	}
 	defer e.registry.Close()
 	if e.says.Reset != nil {
-		return fmt.Errorf("a reset of application %s, begun by %s, is under way: finish or undo it first", p.App, e.says.Reset.By)
+		return fmt.Errorf("a reset of application %s, begun by %s, is under way: %w", p.App, e.says.Reset.By, ErrUnderWay)
 	}
 	if e.says.Epoch.Number+1 != p.Epoch {
 		return ErrOther
 	}
 	e.plan = p
-	e.record = &registry.Reset{ID: uuid.NewString(), Begun: time.Now().UTC(), By: whoami()}
-	if err := e.write(ctx, Planned); err != nil {
+	e.record = &registry.Reset{ID: uuid.NewString(), Begun: time.Now().UTC(), By: whoami(), Process: o.Process}
+	e.record.Topics = p.ids
+	if err := e.put(ctx, Planned); err != nil {
 		return err
 	}
 	return e.run(ctx)
@@ -123,6 +131,9 @@ func Finish(ctx context.Context, c *broker.Client, app string, o Execution) erro
 		return err
 	}
 	defer e.registry.Close()
+	if err := e.takeOver(ctx); err != nil {
+		return err
+	}
 	return e.run(ctx)
 }
 
@@ -136,6 +147,9 @@ func Undo(ctx context.Context, c *broker.Client, app string, o Execution) error 
 	u := Unfinished{Step: Step(e.record.Step), Plan: e.plan}
 	if !u.Undoable() {
 		return ErrTooLate
+	}
+	if err := e.takeOver(ctx); err != nil {
+		return err
 	}
 	if u.Step == Planned {
 		return e.finish(ctx)
@@ -188,7 +202,7 @@ func resume(ctx context.Context, c *broker.Client, app string, o Execution) (*ex
 		return nil, err
 	}
 	if e.record = e.says.Reset; e.record == nil {
-		return nil, fmt.Errorf("no reset of application %s is under way", app)
+		return nil, fmt.Errorf("application %s: %w", app, ErrNone)
 	}
 	e.plan = &Plan{}
 	if err := json.Unmarshal(e.record.Plan, e.plan); err != nil {
@@ -234,7 +248,7 @@ func (e *execution) step(ctx context.Context) error {
 		}
 		return e.write(ctx, Cleared)
 	case Cleared:
-		if err := e.raise(ctx); err != nil {
+		if err := errors.Join(e.raise(ctx), e.name(ctx)); err != nil {
 			return err
 		}
 		return e.write(ctx, Raised)
@@ -270,6 +284,12 @@ func (e *execution) again(ctx context.Context) error {
 	return e.write(ctx, Stopped)
 }
 
+// takeOver keeps whoever had begun the reset, and may still be at it, from going on.
+func (e *execution) takeOver(ctx context.Context) error {
+	e.record.ID = uuid.NewString()
+	return e.registry.SetReset(ctx, e.record)
+}
+
 // mine checks that the reset under way is still this one: two may be tried at once.
 func (e *execution) mine(ctx context.Context) error {
 	says, err := e.registry.Read(ctx)
@@ -283,8 +303,15 @@ func (e *execution) mine(ctx context.Context) error {
 	return nil
 }
 
-// write says in the registry that a step is done.
+// write says in the registry that a step is done, unless the reset is somebody else's by now.
 func (e *execution) write(ctx context.Context, s Step) error {
+	if err := e.mine(ctx); err != nil {
+		return err
+	}
+	return e.put(ctx, s)
+}
+
+func (e *execution) put(ctx context.Context, s Step) error {
 	text, err := json.Marshal(e.plan)
 	if err != nil {
 		return err
@@ -298,6 +325,9 @@ func (e *execution) write(ctx context.Context, s Step) error {
 
 // finish says that no reset is under way: instances may start.
 func (e *execution) finish(ctx context.Context) error {
+	if err := e.mine(ctx); err != nil {
+		return err
+	}
 	if err := e.registry.SetReset(ctx, nil); err != nil {
 		return err
 	}

@@ -49,6 +49,8 @@ type Plan struct {
 	// Of the execution.
 	Epoch  int64      `json:"epoch"`            // the number of the reset
 	Before []Position `json:"before,omitempty"` // what was committed when the instances had stopped
+
+	ids map[string]string // of the topics, which the positions are of
 }
 
 // Move is what happens to the position in one partition.
@@ -154,7 +156,9 @@ func (p *Plan) plan(ctx context.Context, c *broker.Client, a *registry.Applicati
 		return err
 	}
 	var ps []kafka.Partition
+	p.ids = map[string]string{}
 	for _, t := range p.Topics {
+		p.ids[t] = found[t].ID
 		if found[t].Partitions == 0 {
 			return fmt.Errorf("input topic %q does not exist any more", t)
 		}

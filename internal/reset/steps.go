@@ -257,6 +257,16 @@ func (e *execution) raise(ctx context.Context) error {
 	return e.registry.SetEpoch(ctx, registry.Epoch{Number: e.plan.Epoch, Wiped: wiped})
 }
 
+// name says that the state is of the topics that the plan found.
+func (e *execution) name(ctx context.Context) error {
+	ids := map[string]string{}
+	if e.says.Topics != nil {
+		ids = maps.Clone(e.says.Topics.IDs)
+	}
+	maps.Copy(ids, e.record.Topics)
+	return e.registry.SetTopics(ctx, ids)
+}
+
 // untouched says whether nobody has processed anything since the positions were committed.
 func (e *execution) untouched(ctx context.Context) (bool, error) {
 	g, err := e.client.DescribeGroup(ctx, e.plan.App)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/seed-df18afd4/streams/internal/broker"
 	"github.com/seed-df18afd4/streams/internal/kafka"
+	"github.com/seed-df18afd4/streams/internal/plan"
 )
 
 // Target is where the inputs are to begin again.
@@ -39,6 +40,44 @@ func ToEarliest() Target {
 	return Target{Say: "--to-earliest", at: func(_ context.Context, l logs) (map[kafka.Partition]int64, map[kafka.Partition]string, error) {
 		return maps.Clone(l.starts), nil, nil
 	}}
+}
+
+// ToStart is where an application without positions begins: each topic's StartAt.
+func ToStart(p *plan.Plan, now time.Time) Target {
+	return Target{Say: "StartAt", at: func(ctx context.Context, l logs) (map[kafka.Partition]int64, map[kafka.Partition]string, error) {
+		to := map[kafka.Partition]int64{}
+		for _, at := range l.of {
+			part := l
+			part.of = []kafka.Partition{at}
+			switch s := startOf(p, at.Topic); {
+			case s == plan.StartNone:
+				return nil, nil, fmt.Errorf("%s: its StartAt is None: say where to begin with streams reset", at)
+			case s == plan.StartLatest:
+				to[at] = l.ends[at]
+			case s < 0:
+				found, _, err := part.at(ctx, now.Add(time.Duration(s)*time.Millisecond))
+				if err != nil {
+					return nil, nil, err
+				}
+				to[at] = found[at]
+			default:
+				to[at] = l.starts[at]
+			}
+		}
+		return to, nil, nil
+	}}
+}
+
+// startOf is the StartAt of an input topic.
+func startOf(p *plan.Plan, topic string) int64 {
+	for _, s := range p.Subtopologies {
+		for _, src := range s.Sources {
+			if !src.Repartition && src.Name == topic {
+				return src.StartAt
+			}
+		}
+	}
+	return plan.StartEarliest
 }
 
 // ToLatest is the end of the log.

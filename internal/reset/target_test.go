@@ -25,6 +25,11 @@ func some() logs {
 	}
 }
 
+// starting is a plan that reads the topic from there.
+func starting(at int64) *plan.Plan {
+	return &plan.Plan{Subtopologies: []*plan.Subtopology{{Sources: []plan.Source{{Topic: plan.Topic{Name: "t"}, StartAt: at}}}}}
+}
+
 func TestTargets(t *testing.T) {
 	for _, c := range []struct {
 		to    Target
@@ -34,6 +39,8 @@ func TestTargets(t *testing.T) {
 	}{
 		{ToEarliest(), "--to-earliest", 10, 20, 0},
 		{ToLatest(), "--to-latest", 100, 200, 0},
+		{ToStart(starting(plan.StartEarliest), time.Now()), "StartAt", 10, 20, 0},
+		{ToStart(starting(plan.StartLatest), time.Now()), "StartAt", 100, 200, 0},
 		{ToOffset(30), "--to-offset 30", 30, 30, 0},
 		{ByRecords(-5), "--by -5", 45, 15, 1},
 		{ByRecords(7), "--by 7", 57, 27, 1},
@@ -44,6 +51,8 @@ func TestTargets(t *testing.T) {
 		require.Equal(t, map[kafka.Partition]int64{one: c.a, other: c.b}, to, c.say)
 		require.Len(t, notes, c.notes, c.say)
 	}
+	_, _, err := ToStart(starting(plan.StartNone), time.Now()).at(t.Context(), some())
+	require.ErrorContains(t, err, "t/0: its StartAt is None")
 	require.Equal(t, "--by -2h0m0s", By(-2*time.Hour, time.Now()).Say)
 	require.Equal(t, "--to-time 2026-11-23T07:30:00Z", ToTime(time.Date(2026, 11, 23, 8, 30, 0, 0, time.FixedZone("", 3600))).Say)
 }

@@ -196,11 +196,8 @@ func TestLunchAbroadKilled(t *testing.T) {
 	t.Parallel()
 	eachOwn(t, func(t *testing.T, k *kafka) {
 		payments := 200_000
-		switch {
-		case raceDetector:
+		if raceDetector {
 			payments = 5_000
-		case testing.Short():
-			payments = 40_000
 		}
 		l := startLunch(k, streams.ExactlyOnce)
 		l.feed(payments).Wait(patience)
@@ -237,5 +234,4 @@ func (l *lunch) kill(c kill) {
 	took := time.Since(begun)
 	l.t.Logf("killed after %d texts: %v; texts flow again after %v, longest silence of a partition %v",
 		told, c, took.Round(time.Millisecond), slices.Max(l.texts.silences()))
-	requireSoon(l.t, took)
 }

@@ -65,7 +65,7 @@ func TestResetWordCount(t *testing.T) {
 	eachGuarantee(t, func(t *testing.T, k *kafka, name string, g streams.Guarantee) {
 		c, o := newCounter(k, name), newOperator(k)
 		seen := map[string][]int64{}
-		k.follow(name+"-totals", func(m *sarama.ConsumerMessage) {
+		results := k.follow(name+"-totals", func(m *sarama.ConsumerMessage) {
 			seen[string(m.Key)] = append(seen[string(m.Key)], numberOf(m.Value))
 		})
 		conf := config(t, k, name)
@@ -84,6 +84,7 @@ func TestResetWordCount(t *testing.T) {
 		changelog := k.table(name + "-counts-changelog")
 		changelog.finish()
 		require.Equal(t, c.exact, changelog.rows, "the changelog is one of the second run alone")
+		results.finish()
 		for word, totals := range seen {
 			require.Equal(t, []int64{1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 6}, totals, word)
 		}
@@ -107,7 +108,7 @@ func TestResetLunchAbroad(t *testing.T) {
 			eachOwn(t, func(t *testing.T, k *kafka) {
 				l := startLunch(k, g)
 				texts := map[string][]string{}
-				k.follow("texts", func(m *sarama.ConsumerMessage) {
+				told := k.follow("texts", func(m *sarama.ConsumerMessage) {
 					var text struct{ ID, Message string }
 					if err := json.Unmarshal(m.Value, &text); err != nil {
 						t.Errorf("texts/%d, offset %d: %v", m.Partition, m.Offset, err)
@@ -135,7 +136,7 @@ func TestResetLunchAbroad(t *testing.T) {
 						p.Wait(patience)
 					}
 				}
-				l.texts.finish()
+				told.finish()
 				require.Len(t, texts, len(l.paid))
 				for id, all := range texts {
 					require.Len(t, all, 3, "%s is told once in each run: %q", id, all)
@@ -592,5 +593,31 @@ func TestResetRacesWithAStart(t *testing.T) {
 			c.count(10, 1)
 			a.stop()
 		}
+	})
+}
+
+// Who finishes a reset takes it from whoever had begun it and is still at it.
+func TestResetTakenOver(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, k *kafka, name string) {
+		c, o := newCounter(k, name), newOperator(k)
+		conf := config(t, k, name)
+		a := run(t, counting(t, name, nil), conf)
+		c.count(10, 2)
+		a.stop()
+		for i, step := range []reset.Step{reset.Planned, reset.Stopped, reset.Committed, reset.Cleared, reset.Raised} {
+			err := reset.Execute(t.Context(), o.Client, o.plan(name, reset.ToEarliest()), reset.Execution{After: func(s reset.Step) error {
+				if s == step {
+					return reset.Finish(t.Context(), o.Client, name, reset.Execution{})
+				}
+				return nil
+			}})
+			require.ErrorIs(t, err, reset.ErrOther, step)
+			require.ErrorIs(t, reset.Finish(t.Context(), o.Client, name, reset.Execution{}), reset.ErrNone)
+			require.Equal(t, int64(i+1), k.says(name).Epoch.Number)
+		}
+		a = run(t, counting(t, name, nil), conf)
+		c.count(10, 1)
+		a.stop()
 	})
 }
