@@ -32,6 +32,7 @@ func dial(ctx context.Context, brokers []string) (*cluster, error) {
 	}
 	c := sarama.NewConfig()
 	c.Version = sarama.V3_9_0_0
+	c.Admin.Timeout = time.Minute
 	admin, err := sarama.NewClusterAdmin(brokers, c)
 	if err != nil {
 		client.Close()
@@ -225,6 +226,16 @@ func (c *cluster) await(ctx context.Context, group string, less int64, topics ..
 			return err
 		}
 	}
+}
+
+// committed is how many records of a topic that nobody wrote to in transactions a group has
+// committed.
+func (c *cluster) committed(ctx context.Context, group, topic string) (n int, err error) {
+	offsets, err := c.client.Committed(ctx, group, partitionsOf(topic))
+	for _, o := range offsets {
+		n += int(o.At)
+	}
+	return n, err
 }
 
 // sleep returns early, with the reason, when ctx ends.

@@ -14,7 +14,7 @@ import (
 // floor is what the connections can do: records go from topic to topic as they are, with
 // the fetcher, the producer and the commits that the framework's worker uses, and nothing
 // between them.
-var floor = workload{"floor", "a bare loop over the same connections, always measured", numberedInput, runFloor}
+var floor = workload{"floor", "a bare loop over the same connections, always measured", numberedInput, runFloor, application{}}
 
 const (
 	flushInterval  = 5 * time.Millisecond // as a worker's

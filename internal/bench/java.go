@@ -49,21 +49,21 @@ func (j *java) remove() error { return os.RemoveAll(j.dir) }
 // beside is the workload in Java. Not every one is written in it.
 func (j *java) beside(w workload) (same workload, ok bool) {
 	same = workload{name: w.name + " in Java", inputs: w.inputs}
-	switch name := w.name; name {
-	case "lunch":
+	switch w.name {
+	case "beside":
 		return same, false
 	case "restore":
 		same.run = func(ctx context.Context, b *bench, inputs []input) (sample, error) { return j.restore(ctx, b, inputs) }
 	default:
 		same.run = func(ctx context.Context, b *bench, inputs []input) (sample, error) {
-			return j.run(ctx, b, name, inputs)
+			return j.run(ctx, b, w, inputs)
 		}
 	}
 	return same, true
 }
 
 // run measures as application.run does.
-func (j *java) run(ctx context.Context, b *bench, workload string, inputs []input) (s sample, err error) {
+func (j *java) run(ctx context.Context, b *bench, w workload, inputs []input) (s sample, err error) {
 	id := newID()
 	defer func() { err = errors.Join(err, b.drop(id)) }()
 	records, in := 0, []string{}
@@ -74,7 +74,7 @@ func (j *java) run(ctx context.Context, b *bench, workload string, inputs []inpu
 	if err := b.create(ctx, id+"-out", nil); err != nil {
 		return s, err
 	}
-	p, err := j.start(ctx, b, workload, id, id+"-out", in...)
+	p, err := j.start(ctx, b, w.name, id, id+"-out", in...)
 	if err != nil {
 		return s, err
 	}
@@ -83,10 +83,16 @@ func (j *java) run(ctx context.Context, b *bench, workload string, inputs []inpu
 	if err == nil {
 		err = b.await(ctx, id, 0, in...)
 	}
+	if err == nil && w.app.through != "" {
+		err = b.await(ctx, id, b.markers(), id+"-"+w.app.through+"-repartition")
+	}
 	if err != nil {
 		return s, err
 	}
-	return m.sample(records)
+	if s, err = m.sample(records); err != nil {
+		return s, err
+	}
+	return s, b.checkResults(ctx, id+"-out", w.app.results(inputs[0].records))
 }
 
 // restore measures as the workload restore does: from KafkaStreams.start, without the start

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
+	"time"
 
 	"github.com/seed-df18afd4/streams/kstream"
 	"github.com/seed-df18afd4/streams/serde"
@@ -24,13 +26,15 @@ func restoreInput(n int) []input {
 
 func restoreID(n int) string { return fmt.Sprintf("bench-restore-%d", n) }
 
+// besideInput is that, and what is processed while the store is restored.
+func besideInput(n int) []input { return append(restoreInput(n), numberedInput(n)...) }
+
 // restore starts an application that has rows in its changelog and none on its disk, and
 // measures until it is ready.
 func restore(ctx context.Context, b *bench, inputs []input) (s sample, err error) {
 	id, changelog := inputs[0].topic, inputs[1]
 	builder := topology.NewBuilder()
-	last := func(_, v []byte) []byte { return v }
-	kstream.Reduce(kstream.GroupByKey(kstream.From(builder, numbers(id))), last, kept)
+	keepLast(builder, id)
 	i, err := b.newInstance(builder, id)
 	if err != nil {
 		return s, err
@@ -53,4 +57,44 @@ func restore(ctx context.Context, b *bench, inputs []input) (s sample, err error
 		err = fmt.Errorf("has %d bytes on disk after it, and should have %d at least", stored, want)
 	}
 	return s, err
+}
+
+// keepLast keeps the last value of each key of a topic in the store.
+func keepLast(b *topology.Builder, topic string) {
+	last := func(_, v []byte) []byte { return v }
+	kstream.Reduce(kstream.GroupByKey(kstream.From(b, numbers(topic))), last, kept)
+}
+
+// beside is restore, but measures how much tasks without a store process meanwhile.
+func beside(ctx context.Context, b *bench, inputs []input) (s sample, err error) {
+	id, in := inputs[0].topic, inputs[2]
+	t := topics{in: []string{in.topic}, out: newID(), meter: sync.OnceValue(newMeter)}
+	if err := b.create(ctx, t.out, nil); err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, b.drop(t.out)) }()
+	builder := topology.NewBuilder()
+	stateless(builder, t)
+	keepLast(builder, id)
+	i, err := b.newInstance(builder, id)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, i.remove()) }()
+	defer func() { err = errors.Join(err, b.dropGroup(id)) }()
+	ctx = i.start(ctx)
+	defer func() { err = i.stop(err) }()
+	for done := 0; done < in.records; {
+		select {
+		case <-i.app.Ready():
+			return t.meter().sample(done), nil
+		case <-ctx.Done():
+			return s, context.Cause(ctx)
+		case <-time.After(fastest):
+		}
+		if done, err = b.committed(ctx, id, in.topic); err != nil {
+			return s, err
+		}
+	}
+	return t.meter().sample(in.records), nil
 }

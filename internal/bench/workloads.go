@@ -19,17 +19,24 @@ type workload struct {
 	name, about string
 	inputs      func(records int) []input
 	run         func(context.Context, *bench, []input) (sample, error)
+	app         application // that is run, where it reads its inputs to their ends
+}
+
+// reading is a workload that is over when all that it reads is processed.
+func reading(name, about string, inputs func(records int) []input, a application) workload {
+	return workload{name, about, inputs, a.run, a}
 }
 
 var workloads = []workload{
-	{"stateless", "filter, which keeps all but 1 in 1000, and map", numberedInput, application{build: stateless, results: func(n int) int { return n - n/1000 - 1 }}.run},
-	{"count", "counts per key, Zipf over 100,000 keys, every count to a topic", zipfInput, application{build: count, results: all}.run},
-	{"count-quiet", "the same counts, kept in the store and its changelog alone", zipfInput, application{build: countQuiet, results: none}.run},
-	{"dedup", "drops the 1 in 20 whose id, of 16 characters, came before", func(n int) []input { return []input{withRepeats(n)} }, application{build: dropRepeats, results: uniqueOf}.run},
-	{"window", "counts per key and minute", zipfInput, application{build: countWindows, results: all}.run},
-	{"join", "joins a stream with a table of 100,000 rows", func(n int) []input { return []input{zipf(n), tableRows()} }, application{build: join, results: all}.run},
-	{"lunch", "the topology of examples/lunch-abroad: dedup, filter, repartition, join as of a day; JSON", func(n int) []input { return []input{payments(n), rates(n)} }, application{build: lunch, results: paymentsAbroad, through: paymentsByCurrency.Name}.run},
-	{"restore", "restores a store of 8 + 100 bytes a row from its changelog, start included", restoreInput, restore},
+	reading("stateless", "filter, which keeps all but 1 in 1000, and map", numberedInput, application{build: stateless, results: func(n int) int { return n - n/1000 - 1 }}),
+	reading("count", "counts per key, Zipf over 100,000 keys, every count to a topic", zipfInput, application{build: count, results: all}),
+	reading("count-quiet", "the same counts, kept in the store and its changelog alone", zipfInput, application{build: countQuiet, results: none}),
+	reading("dedup", "drops the 1 in 20 whose id, of 16 characters, came before", func(n int) []input { return []input{withRepeats(n)} }, application{build: dropRepeats, results: uniqueOf}),
+	reading("window", "counts per key and minute", zipfInput, application{build: countWindows, results: all}),
+	reading("join", "joins a stream with a table of 100,000 rows", func(n int) []input { return []input{zipf(n), tableRows()} }, application{build: join, results: all}),
+	reading("lunch", "the topology of examples/lunch-abroad: dedup, filter, repartition, join as of a day; JSON", func(n int) []input { return []input{payments(n), rates(n)} }, application{build: lunch, results: paymentsAbroad, through: paymentsByCurrency.Name}),
+	{"restore", "restores a store of 8 + 100 bytes a row from its changelog, start included", restoreInput, restore, application{}},
+	{"beside", "the same as stateless, while such a store is restored", besideInput, beside, application{}},
 }
 
 func numberedInput(n int) []input {

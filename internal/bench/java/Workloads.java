@@ -1,4 +1,8 @@
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.time.Duration;
+import java.util.Locale;
 import java.util.Properties;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.apache.kafka.common.serialization.Deserializer;
@@ -13,10 +17,13 @@ import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.StreamsConfig;
 import org.apache.kafka.streams.kstream.Consumed;
+import org.apache.kafka.streams.kstream.Joined;
 import org.apache.kafka.streams.kstream.KStream;
 import org.apache.kafka.streams.kstream.KTable;
+import org.apache.kafka.streams.kstream.KeyValueMapper;
 import org.apache.kafka.streams.kstream.Materialized;
 import org.apache.kafka.streams.kstream.Produced;
+import org.apache.kafka.streams.kstream.Repartitioned;
 import org.apache.kafka.streams.kstream.TimeWindows;
 import org.apache.kafka.streams.kstream.Windowed;
 import org.apache.kafka.streams.kstream.WindowedSerdes;
@@ -88,29 +95,88 @@ public class Workloads {
         Duration hour = Duration.ofHours(1);
         builder.addStateStore(Stores.windowStoreBuilder(Stores.persistentWindowStore("seen", hour, hour, false), text, BYTES));
         KStream<String, byte[]> all = builder.stream(in[0], Consumed.with(text, BYTES));
-        all.processValues(Once::new, "seen").to(out, Produced.with(text, BYTES));
+        all.processValues(() -> new Once<>("seen", hour, (k, v) -> k), "seen").to(out, Produced.with(text, BYTES));
       }
+      case "lunch" -> lunch(builder, in, out);
       case "restore" -> builder.stream(in[0], numbered).groupByKey().reduce((a, v) -> v, Materialized.as("rows"));
       default -> throw new IllegalArgumentException(workload);
     }
   }
 
-  // Once lets a record pass whose key was not seen within an hour of its time.
-  private static class Once implements FixedKeyProcessor<String, byte[], byte[]> {
-    private FixedKeyProcessorContext<String, byte[]> context;
+  // lunch is examples/lunch-abroad: each payment once, those not in pounds by currency, at the
+  // rate of their day.
+  private static void lunch(StreamsBuilder builder, String[] in, String out) {
+    Serde<String> text = Serdes.serdeFrom(new StringSerializer(), metered(new StringDeserializer()));
+    Serde<Payment> payment = json(Payment.class);
+    Duration day = Duration.ofDays(1);
+    builder.addStateStore(Stores.windowStoreBuilder(Stores.persistentWindowStore("paid", day, day, false), Serdes.String(), BYTES));
+    KTable<String, Rate> rates = builder.table(in[1], Consumed.with(text, json(Rate.class)),
+        Materialized.as(Stores.persistentVersionedKeyValueStore("rate-history", Duration.ofDays(3650))));
+    builder.stream(in[0], Consumed.with(text, payment))
+        .processValues(() -> new Once<String, Payment>("paid", day, (k, p) -> p.id()), "paid")
+        .filter((k, p) -> !p.currency().equals("GBP"))
+        .selectKey((k, p) -> p.currency())
+        .repartition(Repartitioned.with(Serdes.String(), payment).withName("payments-by-currency"))
+        .join(rates, Workloads::inPounds, Joined.with(Serdes.String(), payment, json(Rate.class)))
+        .selectKey((k, t) -> t.phone())
+        .to(out, Produced.with(Serdes.String(), json(Text.class)));
+  }
+
+  private static Text inPounds(Payment p, Rate r) {
+    double pounds = p.amount() * r.pounds();
+    return new Text(p.id(), p.phone(), pounds, String.format(Locale.ROOT, "You paid %.2f %s, which is £%.2f.", p.amount(), p.currency(), pounds));
+  }
+
+  record Payment(String id, String phone, String currency, double amount) {}
+  record Rate(double pounds) {}
+  record Text(String id, String phone, double pounds, String message) {}
+
+  private static final ObjectMapper MAPPER = new ObjectMapper();
+
+  private static <T> Serde<T> json(Class<T> type) {
+    return Serdes.serdeFrom(
+        (topic, value) -> {
+          try {
+            return value == null ? null : MAPPER.writeValueAsBytes(value);
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        },
+        (topic, data) -> {
+          try {
+            return data == null ? null : MAPPER.readValue(data, type);
+          } catch (IOException e) {
+            throw new UncheckedIOException(e);
+          }
+        });
+  }
+
+  // Once lets a record pass whose id was not seen within some time of its own.
+  private static class Once<K, V> implements FixedKeyProcessor<K, V, V> {
+    private final String store;
+    private final long within;
+    private final KeyValueMapper<K, V, String> id;
+    private FixedKeyProcessorContext<K, V> context;
     private WindowStore<String, byte[]> seen;
 
-    @Override public void init(FixedKeyProcessorContext<String, byte[]> context) {
-      this.context = context;
-      seen = context.getStateStore("seen");
+    Once(String store, Duration within, KeyValueMapper<K, V, String> id) {
+      this.store = store;
+      this.within = within.toMillis();
+      this.id = id;
     }
 
-    @Override public void process(FixedKeyRecord<String, byte[]> record) {
-      long at = record.timestamp(), hour = Duration.ofHours(1).toMillis();
-      try (WindowStoreIterator<byte[]> before = seen.fetch(record.key(), at - hour, at + hour)) {
+    @Override public void init(FixedKeyProcessorContext<K, V> context) {
+      this.context = context;
+      seen = context.getStateStore(store);
+    }
+
+    @Override public void process(FixedKeyRecord<K, V> record) {
+      String id = this.id.apply(record.key(), record.value());
+      long at = record.timestamp();
+      try (WindowStoreIterator<byte[]> before = seen.fetch(id, at - within, at + within)) {
         if (before.hasNext()) return;
       }
-      seen.put(record.key(), new byte[0], at);
+      seen.put(id, new byte[0], at);
       context.forward(record);
     }
   }
