@@ -162,6 +162,9 @@ func (t *tool) tail(ctx context.Context, c *broker.Client, ps []kafka.Partition,
 	}
 	if o.follow {
 		whole.To = nil
+		if err := w.Flush(); err != nil { // what there is shows before more comes
+			return err
+		}
 	}
 	err = inspect.Read(ctx, c, whole, func(p kafka.Partition, r kafka.Record) error {
 		out, ok := wanted(p, r)
