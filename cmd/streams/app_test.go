@@ -92,7 +92,7 @@ type site struct {
 	state   string
 }
 
-// eachSite runs f on an embedded broker and on a Kafka of its own, since the names of the
+// eachSite runs f on an embedded broker and on a Kafka that is lent to it, since the names of the
 // application's topics are fixed.
 func eachSite(t *testing.T, f func(*site)) {
 	t.Parallel()
@@ -102,7 +102,7 @@ func eachSite(t *testing.T, f func(*site)) {
 	})
 	t.Run("kafka", func(t *testing.T) {
 		t.Parallel()
-		f(newSite(t, kafkatest.Start(t, kafkatest.Options{}).Addrs()))
+		f(newSite(t, kafkatest.Borrow(t, nil)))
 	})
 }
 

@@ -60,7 +60,7 @@ func eachShop(t *testing.T, f func(s *shop)) {
 	})
 	t.Run("kafka", func(t *testing.T) {
 		t.Parallel()
-		f(newShop(t, kafkatest.Start(t, kafkatest.Options{}).Addrs()))
+		f(newShop(t, kafkatest.Borrow(t, nil)))
 	})
 }
 

@@ -387,27 +387,34 @@ func TestTLS(t *testing.T) {
 	require.Equal(t, exitFailed, code, "the broker wants a certificate of the client")
 }
 
-// until runs the tool until what it prints has a text, and interrupts it then.
-func (s *site) until(text string, args ...string) (code int, out string) {
+// until runs the tool until what it prints has a text, and interrupts it then. When it has
+// printed some lines, something is done first.
+func (s *site) until(text string, lines int, do func(), args ...string) (code int, out string) {
 	s.t.Helper()
-	ctx, cancel := context.WithCancel(s.t.Context())
+	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Minute)
 	defer cancel()
-	w := &watched{text: text, found: cancel}
+	w := &watched{text: text, found: cancel, lines: lines, do: do}
 	var m bytes.Buffer
 	code = run(ctx, append(args, "--brokers", strings.Join(s.brokers, ",")), strings.NewReader(""), w, &m)
 	require.Contains(s.t, w.String(), text, m.String())
 	return code, w.String()
 }
 
-// watched calls found when a text was written.
+// watched calls do when some lines were written, and found when a text was.
 type watched struct {
 	bytes.Buffer
 	text  string
 	found func()
+	lines int
+	do    func()
 }
 
 func (w *watched) Write(p []byte) (int, error) {
 	n, err := w.Buffer.Write(p)
+	if w.do != nil && strings.Count(w.String(), "\n") >= w.lines {
+		w.do()
+		w.do = nil
+	}
 	if strings.Contains(w.String(), w.text) {
 		w.found()
 	}
@@ -416,8 +423,8 @@ func (w *watched) Write(p []byte) (int, error) {
 
 func TestTailFollows(t *testing.T) {
 	s := embeddedSite(t)
-	time.AfterFunc(time.Second, func() { s.write(payments.Name, "last", `{"pounds":7}`, monday) })
-	code, out := s.until("last", "tail", "payments", "-f", "-n", "1")
+	last := func() { s.write(payments.Name, "last", `{"pounds":7}`, monday) }
+	code, out := s.until("last", 1, last, "tail", "payments", "-f", "-n", "1")
 	require.Equal(s.t, exitOK, code)
 	require.Equal(s.t, 2, strings.Count(out, "\n"), out)
 	require.Contains(s.t, out, `{"pounds":7}`)
@@ -426,8 +433,8 @@ func TestTailFollows(t *testing.T) {
 func TestLagWatches(t *testing.T) {
 	s := embeddedSite(t)
 	s.process(streams.AtLeastOnce)
-	time.AfterFunc(time.Second, func() { s.write(payments.Name, "last", `{}`, monday) })
-	code, out := s.until(`"records":1`, "lag", "orders", "--watch", "--interval", "100ms", "--json")
+	last := func() { s.write(payments.Name, "last", `{}`, monday) }
+	code, out := s.until(`"records":1`, 2, last, "lag", "orders", "--watch", "--interval", "100ms", "--json")
 	require.Equal(t, exitOK, code)
 	for l := range strings.Lines(out) {
 		require.True(t, json.Valid([]byte(l)), l)

@@ -22,7 +22,7 @@ import (
 )
 
 // soon is what New and Run may take where nothing has to be waited for.
-const soon = 10 * time.Second
+const soon = 30 * time.Second
 
 // app is an application that runs in this process.
 type app struct {

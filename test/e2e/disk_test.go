@@ -25,11 +25,7 @@ func TestDamagedStateDirectory(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		c := newCounter(k, name)
 		settings := config(t, k, name)
-		rounds := 8
-		if testing.Short() {
-			rounds = 2
-		}
-		for range rounds {
+		for range 8 {
 			a := run(t, counting(t, name, nil), settings)
 			c.count(vocabulary, 1)
 			a.stop()

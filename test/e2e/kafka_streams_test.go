@@ -30,7 +30,7 @@ func TestResetOfAnApplicationInJava(t *testing.T) {
 	require.NoError(t, newOperator(k).CommitOffsets(broker.Member{Group: name + "-bar", Generation: -1}, neighbour))
 	given := k.topics(name)
 	seen := map[string][]int64{}
-	k.follow(name+"-totals", func(m *sarama.ConsumerMessage) { seen[string(m.Key)] = append(seen[string(m.Key)], numberOf(m.Value)) })
+	results := k.follow(name+"-totals", func(m *sarama.ConsumerMessage) { seen[string(m.Key)] = append(seen[string(m.Key)], numberOf(m.Value)) })
 	java := func() (stop func()) {
 		args := append(slices.Clone(command[1:]), strings.Join(k.addrs, ","), name, t.TempDir())
 		p := e2etest.Start(t, "java", command[0], args...)
@@ -65,6 +65,7 @@ func TestResetOfAnApplicationInJava(t *testing.T) {
 	await(t, patience, func() bool { return c.totals.count() >= 2*before }, "all is counted again")
 	c.count(20, 1)
 	stop()
+	results.finish()
 	for word, totals := range seen {
 		require.Equal(t, []int64{1, 2, 3, 1, 2, 3, 4}, totals, word)
 	}

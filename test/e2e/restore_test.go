@@ -138,7 +138,7 @@ func TestRestoreEndsInCompactedLog(t *testing.T) {
 // to a broker that compares their times with its clock.
 func TestRestoreOfThePast(t *testing.T) {
 	t.Parallel()
-	k := connect(t, kafkatest.Start(t, kafkatest.Options{Config: eagerRetention}).Addrs())
+	k := connect(t, kafkatest.Borrow(t, eagerRetention))
 	for _, g := range []streams.Guarantee{streams.ExactlyOnce, streams.AtLeastOnce} {
 		t.Run(g.String(), func(t *testing.T) {
 			name, k := kafkatest.Topic(t), connect(t, k.addrs)

@@ -54,7 +54,14 @@ func TestNothingIsLeft(t *testing.T) {
 					require.Empty(t, openFiles(t, settings.StateDir))
 				}
 				// A goroutine for each request that comes is how the embedded broker reads.
-				goleak.VerifyNone(t, before, goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*clientConn).read.func1"))
+				reads := goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*clientConn).read.func1")
+				var left error
+				defer func() {
+					if left != nil {
+						t.Log(left)
+					}
+				}()
+				await(t, patience, func() bool { left = goleak.Find(before, reads); return left == nil }, "all goroutines have ended")
 			})
 		})
 	}
@@ -80,6 +87,7 @@ func TestStateDirectoryHasOneOwner(t *testing.T) {
 	each(t, func(t *testing.T, k *kafka, name string) {
 		c := newCounter(k, name)
 		settings := config(t, k, name)
+		settings.SessionTimeout = time.Minute // which nobody waits for
 		a := run(t, counting(t, name, nil), settings)
 		a.awaitReady(patience)
 

@@ -247,7 +247,7 @@ func (w *words) awaitTotals() {
 func TestStopHandsOver(t *testing.T) {
 	t.Parallel()
 	eachGuarantee(t, func(t *testing.T, k *kafka, name string, g streams.Guarantee) {
-		const session = 20 * time.Second
+		const session = time.Minute
 		w := startWords(k, name, g, session)
 		w.awaitTotals()
 		w.totals.listen()

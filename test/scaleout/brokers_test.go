@@ -19,15 +19,6 @@ import (
 func brokerFaults(t *testing.T, cluster *kafkatest.Cluster, g streams.Guarantee) {
 	f := newFleet(t, cluster, spec{Topology: "count", Guarantee: g})
 	f.begin("a", "b")
-	f.during("a broker is killed", func() {
-		cluster.Kill(0)
-		f.check.flows()
-	})
-	f.during("the broker is there again", func() {
-		cluster.Restart(0)
-		f.AwaitInSync()
-		f.check.flows()
-	})
 	f.during("the group's coordinator is killed", func() { f.killCoordinator(0, f.spec.App) })
 	if *full {
 		f.moreBrokerFaults(g)
@@ -37,6 +28,15 @@ func brokerFaults(t *testing.T, cluster *kafkatest.Cluster, g streams.Guarantee)
 
 func (f *fleet) moreBrokerFaults(g streams.Guarantee) {
 	f.t.Helper()
+	f.during("a broker is killed", func() {
+		f.cluster.Kill(0)
+		f.check.flows()
+	})
+	f.during("the broker is there again", func() {
+		f.cluster.Restart(0)
+		f.AwaitInSync()
+		f.check.flows()
+	})
 	f.during("brokers are restarted one by one", func() {
 		for i := range f.cluster.Addrs() {
 			f.cluster.Stop(i)

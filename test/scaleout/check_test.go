@@ -19,25 +19,21 @@ import (
 type check struct {
 	t       *testing.T
 	tail    *e2etest.Tail
-	once    bool // no result may come twice
-	last    map[string]int
+	once    bool           // no result may come twice
+	last    map[string]int // numbers of records
 	results int
 	repeats int
-	parts   []part
+	parts   parts
 	wrong   int
-}
 
-// part is one partition of the results.
-type part struct {
-	owner   string // of the last result
-	was     string // the owner when it was listened to first
-	at      time.Time
-	silence time.Duration // the longest
+	early     *e2etest.Tail // of results that are not committed yet
+	processed parts         // belongs to its lock
 }
 
 func newCheck(t *testing.T, k *e2etest.Kafka, topic string, n int32, once bool) *check {
-	c := &check{t: t, once: once, last: map[string]int{}, parts: make([]part, n)}
+	c := &check{t: t, once: once, last: map[string]int{}, parts: make(parts, n), processed: make(parts, n)}
 	c.tail = k.Follow(topic, c.take)
+	c.early = k.FollowUncommitted(topic, c.processed.take)
 	return c
 }
 
@@ -65,15 +61,11 @@ func (c *check) take(r *kgo.Record) {
 	}
 	c.last[string(r.Key)] = max(last, seq)
 	c.results++
-	for int(r.Partition) >= len(c.parts) {
-		c.parts = append(c.parts, part{at: time.Now()})
-	}
-	now, p := time.Now(), &c.parts[r.Partition]
-	p.silence, p.at, p.owner = max(p.silence, now.Sub(p.at)), now, f[2]
+	c.parts.take(r)
 }
 
-// forget begins anew.
-func (c *check) forget() {
+// anew expects the numbers of the records and the counts to begin anew.
+func (c *check) anew() {
 	c.tail.Locked(func() { c.last, c.results = map[string]int{}, 0 })
 }
 
@@ -95,27 +87,24 @@ func (c *check) owners() (owners []string) {
 
 // listen begins to measure silences.
 func (c *check) listen() {
-	c.tail.Locked(func() {
-		for i := range c.parts {
-			p := &c.parts[i]
-			p.was, p.at, p.silence = p.owner, time.Now(), 0
-		}
-	})
+	c.tail.Locked(c.parts.listen)
+	c.early.Locked(c.processed.listen)
 }
 
 // heard is the longest silence of the partitions that have another owner now, and of the
 // others.
 func (c *check) heard() (s silence) {
+	var moved []bool
 	c.tail.Locked(func() {
-		for _, p := range c.parts {
-			longest := max(p.silence, time.Since(p.at)).Round(time.Millisecond)
-			if p.owner == p.was {
-				s.unmoved = max(s.unmoved, longest)
-			} else {
-				s.moved, s.n = max(s.moved, longest), s.n+1
-			}
-		}
+		moved = c.parts.moved()
+		s.committed = c.parts.longest(moved)
 	})
+	c.early.Locked(func() { s.processed = c.processed.longest(moved) })
+	for _, m := range moved {
+		if m {
+			s.n++
+		}
+	}
 	return s
 }
 

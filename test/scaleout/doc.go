@@ -5,5 +5,5 @@
 //
 //	go test ./test/scaleout               # the usual
 //	go test ./test/scaleout -full         # with everything
-//	go test ./test/scaleout -run 'TestScaleOut/joins' -keys 1000000 -v    # the numbers of docs/operations.md
+//	go test ./test/scaleout -full -run TestScaleOut/joins -keys 1000000 -brokers 1 -v    # the silences of docs/operations.md
 package scaleout

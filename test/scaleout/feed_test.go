@@ -5,6 +5,7 @@ package scaleout
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -53,8 +54,10 @@ func (f *feed) all(n int) {
 	f.k.Flush()
 }
 
-// start begins to write records of n keys by chance, until stop.
+// start begins to write records of n keys by chance, until stop. Partitions take turns: what
+// is silent then has records to work on.
 func (f *feed) start(n, rate int) {
+	keys := f.byPartition(n)
 	f.wg.Go(func() {
 		r := rand.New(rand.NewPCG(1, 2))
 		const every = 10 * time.Millisecond
@@ -68,10 +71,21 @@ func (f *feed) start(n, rate int) {
 			case <-tick.C:
 			}
 			for due := int(time.Since(begun).Seconds() * float64(rate)); sent < due; sent++ {
-				f.send(key(r.IntN(n)))
+				of := keys[sent%len(keys)]
+				f.send(of[r.IntN(len(of))])
 			}
 		}
 	})
+}
+
+// byPartition are n keys, those of each partition that has any.
+func (f *feed) byPartition(n int) [][]string {
+	keys := make([][]string, f.k.Partitions(f.topic))
+	for i := range n {
+		p := e2etest.PartitionOf(key(i), int32(len(keys)))
+		keys[p] = append(keys[p], key(i))
+	}
+	return slices.DeleteFunc(keys, func(of []string) bool { return len(of) == 0 })
 }
 
 // stop ends the feed and returns when all is written.

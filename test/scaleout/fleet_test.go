@@ -5,7 +5,6 @@ package scaleout
 import (
 	"encoding/json"
 	"flag"
-	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -22,9 +21,10 @@ import (
 )
 
 var (
-	full = flag.Bool("full", false, "everything, which takes half an hour")
-	keys = flag.Int("keys", 20_000, "of the state when instances join, leave and are killed")
-	rate = flag.Int("rate", 500, "records a second")
+	full    = flag.Bool("full", false, "everything, which takes half an hour")
+	brokers = flag.Int("brokers", 3, "of the cluster, for tests in which none breaks")
+	keys    = flag.Int("keys", 20_000, "of the state when instances join, leave and are killed")
+	rate    = flag.Int("rate", 500, "records a second")
 )
 
 const (
@@ -164,16 +164,6 @@ func (f *fleet) verify() {
 	f.check.equals(sent)
 }
 
-// silence is a row of the table of silences.
-type silence struct {
-	event          string
-	unmoved, moved time.Duration
-	n              int // partitions that moved
-}
-
-// silences is the table of all tests.
-var silences []silence
-
 // during runs an event and what shows that it is over, and then notes the longest silence of
 // the partitions that moved and of those that did not.
 func (f *fleet) during(event string, run func()) silence {
@@ -183,21 +173,7 @@ func (f *fleet) during(event string, run func()) silence {
 	time.Sleep(time.Second) // what comes late counts as well
 	s := f.check.heard()
 	s.event = event
-	f.t.Logf("%s: longest silence %v where nothing moved, %v of the %d that moved", event, s.unmoved, s.moved, s.n)
+	f.t.Logf("%s: longest silence of what is processed %v, of what is committed %v; %d moved", event, s.processed, s.committed, s.n)
 	silences = append(silences, s)
 	return s
-}
-
-// printSilences prints the table.
-func printSilences(t *testing.T) {
-	ms := func(d time.Duration) string { return fmt.Sprintf("%8.3f s", d.Seconds()) }
-	var b strings.Builder
-	fmt.Fprintf(&b, "%-60s %10s %10s %s\n", "longest silence", "unmoved", "moved", "partitions moved")
-	for _, s := range silences {
-		fmt.Fprintf(&b, "%-60s %s %s %d\n", s.event, ms(s.unmoved), ms(s.moved), s.n)
-	}
-	t.Logf("%d keys, %d records a second, %d partitions, sessions of %v\n%s", *keys, *rate, partitions, session, b.String())
-	if name := os.Getenv("SCALEOUT_TABLE"); name != "" {
-		require.NoError(t, os.WriteFile(name, []byte(b.String()), 0o644))
-	}
 }

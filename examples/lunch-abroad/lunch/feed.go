@@ -45,6 +45,7 @@ func kafkaConfig() *sarama.Config {
 	c.Producer.Idempotent = true
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Net.MaxOpenRequests = 1
+	c.Metadata.Retry.Max, c.Admin.Timeout = 100, time.Minute // a new topic is not everywhere at once
 	c.Producer.Flush.Frequency = 5 * time.Millisecond
 	c.Producer.Partitioner = sarama.NewMurmur2Partitioner
 	return c
