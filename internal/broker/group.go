@@ -19,8 +19,10 @@ import (
 // protocolType is what Kafka's tools look for when they show a group's partitions.
 const protocolType = "consumer"
 
-// leaveTimeout bounds how long a member that ends tries to say goodbye.
-const leaveTimeout = 2 * time.Second
+const (
+	leaveTimeout = 5 * time.Second // how long a member that ends tries to say goodbye, at most
+	roundTimeout = 2 * time.Second // how long a static one stays for others to come to a round that it is in
+)
 
 // GroupConfig describes a membership. The functions are called from Run's goroutine, and
 // no heartbeat is sent meanwhile: they must return well within Session.
@@ -186,7 +188,7 @@ func (g *Group) lasting(ctx context.Context) (context.Context, context.CancelFun
 		return context.WithCancel(ctx)
 	}
 	life, end := context.WithCancel(g.c.ctx)
-	context.AfterFunc(ctx, func() { time.AfterFunc(g.o.Heartbeat+leaveTimeout, end) })
+	context.AfterFunc(ctx, func() { time.AfterFunc(g.o.Heartbeat+roundTimeout, end) })
 	return life, end
 }
 

@@ -311,8 +311,10 @@ func TestResetToolKilled(t *testing.T) {
 		c.count(10, 2)
 		a.stop()
 		args := []string{"reset", name, "--to-earliest", "--execute", "--yes", "--brokers", strings.Join(k.addrs, ",")}
-		interrupted := 0
-		for _, step := range []reset.Step{reset.Planned, reset.Stopped, reset.Committed, reset.Cleared, reset.Raised} {
+		steps := []reset.Step{reset.Planned, reset.Stopped, reset.Committed, reset.Cleared, reset.Raised}
+		rounds, interrupted := 0, 0
+		for ; rounds < len(steps) || interrupted == 0 && rounds < 10*len(steps); rounds++ { // the tool may be faster than this looks
+			step := steps[rounds%len(steps)]
 			before, epoch := c.totals.count(), k.says(name).Epoch.Number
 			p := e2etest.Start(t, "reset", program(t, "streams"), args...)
 			await(t, patience, func() bool {
@@ -339,7 +341,7 @@ func TestResetToolKilled(t *testing.T) {
 			require.Equal(t, before+sum+10, c.totals.count(), "killed at %s", step)
 		}
 		require.Positive(t, interrupted, "none was killed half-way")
-		t.Logf("%d of 5 were killed half-way", interrupted)
+		t.Logf("%d of %d were killed half-way", interrupted, rounds)
 	})
 }
 

@@ -171,6 +171,14 @@ func (s *secured) allow(gs ...grant) {
 			Resource: sarama.Resource{ResourceType: g.kind, ResourceName: g.resource, ResourcePatternType: pattern},
 			Acls:     []*sarama.Acl{{Principal: "User:" + user, Host: "*", Operation: g.operation, PermissionType: sarama.AclPermissionAllow}},
 		}}))
+		await(s.t, patience, func() bool { // the broker takes them over a moment later
+			known, err := admin.ListAcls(sarama.AclFilter{
+				Version: 1, ResourceType: g.kind, ResourceName: &g.resource, ResourcePatternTypeFilter: pattern,
+				Operation: g.operation, PermissionType: sarama.AclPermissionAllow,
+			})
+			require.NoError(s.t, err)
+			return len(known) > 0
+		}, "%v may be done", g)
 	}
 }
 
