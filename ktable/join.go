@@ -6,8 +6,9 @@ import (
 )
 
 // Join pairs rows of the same key. An update of either table sends the new pair, or a
-// delete if its row is gone; it sends nothing while the other table has no row. The result
-// has the greater time of the two rows.
+// delete if its row is gone; it sends nothing while the other table has no row, but that with
+// AtLeastOnce a record that comes again after a crash sends a delete then. The result has the
+// greater time of the two rows.
 //
 // A join has no history, whatever a and b have: who looks its rows up sees them as they are
 // now.
@@ -96,6 +97,10 @@ func half[K, V, W, R any](this Table[K, V], other Table[K, W], kind string, need
 			row, ms, has, err := lookup(k, latestVersion)
 			if err != nil {
 				return err
+			}
+			if !has && needOther && w.Again { // it may have met a row before that is deleted now
+				meta = *m
+				return next(k, graph.Change[R]{}, &meta)
 			}
 			if !has && (needOther || !c.HasNew && !c.HasOld) {
 				return nil

@@ -13,7 +13,7 @@ func TestDeletesThatAreGone(t *testing.T) {
 	gone := 0
 	for seed := uint64(0); gone < 1000; seed++ {
 		w := newWorld(seed)
-		if !w.topology.deletes {
+		if w.topology.deletes == nil {
 			continue
 		}
 		for range 3 {

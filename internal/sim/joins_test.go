@@ -92,7 +92,7 @@ func keyOn(p int32) string {
 
 // foreignKeyJoin joins a left row with the right one that its number leads to.
 var foreignKeyJoin = &program{
-	name: "foreign-key join", sources: []string{"left", "right"}, deletes: true,
+	name: "foreign-key join", sources: []string{"left", "right"}, deletes: isDelete,
 	build: func(b *topology.Builder) {
 		of := func(_, l string) (string, bool) { return foreign(number(l)) }
 		t := ktable.LeftJoinForeignKey(ktable.From(b, left), ktable.From(b, right), of, func(l, r string, _ bool) string { return l + "," + r }, "foreign")
@@ -105,6 +105,27 @@ var foreignKeyJoin = &program{
 // foreign is the foreign key of a left row. There are rows without one, and ones of which
 // there is no right row.
 func foreign(n int64) (key string, ok bool) { return string(rune('a' + n*3%5)), n%7 != 0 }
+
+// innerJoin joins tables of which rows are deleted: a pair that met goes with either row. When
+// records come again they are taken in the order of their times, which was not that in which
+// they came.
+var innerJoin = &program{
+	name: "join of tables with deletes", sources: []string{"left", "right"}, deletes: isSecond,
+	build: func(b *topology.Builder) {
+		t := ktable.Join(ktable.From(b, left), ktable.From(b, right), func(l, r string) string { return l + "," + r })
+		ktable.To(t, joined)
+	},
+	feed: func(r *rand.Rand, n int) (all []input) { // to many keys, so that some have no more after a crash
+		for i := range n {
+			late := min(time.Duration(i), time.Duration(r.IntN(10))) * time.Second
+			all = append(all, keyed(pick(r, "left", "right"), string(rune('a'+r.IntN(12))), "", time.Duration(i)*time.Second-late))
+		}
+		return all
+	},
+	check: checkInner,
+}
+
+func isSecond(n int64) bool { return n%2 == 0 }
 
 // globalJoin joins with a table that every instance has, whatever tasks it has.
 var globalJoin = &program{
@@ -220,6 +241,32 @@ func checkForeign(w *world) error {
 	}
 	if len(rows) > len(ls) {
 		return fmt.Errorf("the table has %d rows, of %d keys", len(rows), len(ls))
+	}
+	return nil
+}
+
+// checkInner compares what was sent of each key last: the last rows of both sides, or a delete
+// if one of them is.
+func checkInner(w *world) error {
+	ls, rs, got := w.lasts("left"), w.lasts("right"), map[string][]kafka.Record{}
+	for _, r := range w.output("out") {
+		got[string(r.Key)] = append(got[string(r.Key)], r)
+	}
+	there := func(n int64) bool { return n > 0 && !w.topology.deletes(n) }
+	for key, n := range sorted(ls) {
+		want, last := "", ""
+		if there(n) && there(rs[key]) {
+			want = fmt.Sprint(n, ",", rs[key])
+		}
+		if sent := got[key]; len(sent) > 0 {
+			last = string(sent[len(sent)-1].Value)
+		}
+		if last != want {
+			return fmt.Errorf("%q: the results are %q, and must end with %q", key, values(got[key]), want)
+		}
+		if w.exactlyOnce && !follows(got[key]) {
+			return fmt.Errorf("%q: the results %q do not follow from each other", key, values(got[key]))
+		}
 	}
 	return nil
 }

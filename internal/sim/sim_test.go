@@ -73,6 +73,7 @@ func newWorld(seed uint64) *world {
 	w.commitInterval = pick(r, 20*time.Millisecond, 100*time.Millisecond, time.Second)
 	w.idle = pick(r, 0, 100*time.Millisecond)
 	w.purge = pick(r, time.Second, time.Hour)
+	w.scarce = pick(r, 1, 1, 10, 40)
 	w.flushRecords, w.fetchRecords = 1+r.IntN(8), 1+r.IntN(8)
 	w.rates, w.aim = newRates(r), newAim(r, w.exactlyOnce)
 	w.faults = 1 + r.IntN(5)
@@ -183,7 +184,7 @@ func (w *world) number(all []input) []input {
 		in := &all[i]
 		if n := counts[in.at.Topic]; n != nil {
 			n[string(in.Key)]++
-			if in.Value = fmt.Append(nil, n[string(in.Key)]); w.topology.deletes && isDelete(n[string(in.Key)]) {
+			if in.Value = fmt.Append(nil, n[string(in.Key)]); w.topology.deletes != nil && w.topology.deletes(n[string(in.Key)]) {
 				in.Value = nil
 			}
 		}
@@ -191,13 +192,13 @@ func (w *world) number(all []input) []input {
 	return all
 }
 
-// isDelete says which records of a key are deletes, where some are.
+// isDelete has a few of a key's records be deletes.
 func isDelete(n int64) bool { return n%6 == 5 }
 
 // calm ends the faults.
 func (w *world) calm() {
 	w.tracef("calm")
-	w.storm, w.faults = false, 0
+	w.storm, w.faults, w.scarce = false, 0, 1
 	for _, m := range w.machines {
 		m.disk.full, m.disk.breakAt = false, 0
 		if m.process != nil {

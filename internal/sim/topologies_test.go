@@ -30,7 +30,7 @@ type program struct {
 	build   func(*topology.Builder)
 	feed    func(r *rand.Rand, n int) []input
 	check   func(*world) error
-	deletes bool // some records of the sides are deletes
+	deletes func(n int64) bool // says which records of a key are deletes, on either side; nil: none
 }
 
 // input is a record of a source topic.
@@ -156,7 +156,7 @@ var programs = []*program{
 		feed:  feedSides,
 		check: checkStream,
 	},
-	joinOfStreams, outerJoinOfStreams, foreignKeyJoin, globalJoin, finalSums, heldSums, sessions,
+	joinOfStreams, outerJoinOfStreams, foreignKeyJoin, globalJoin, finalSums, heldSums, sessions, innerJoin,
 }
 
 func number(s string) int64 {

@@ -33,6 +33,7 @@ type world struct {
 	cache                       int
 	uncommitted                 int
 	commitInterval, idle, purge time.Duration
+	scarce                      int // one of so many times that an input may come it does: else all are there before the first is processed
 	flushRecords, fetchRecords  int
 
 	rates     rates
@@ -325,7 +326,9 @@ func (w *world) step() {
 	case c.boot != nil:
 		c.boot.boot()
 	case c.feed:
-		w.feed()
+		if w.rng.IntN(w.scarce) == 0 {
+			w.feed()
+		}
 	}
 }
 

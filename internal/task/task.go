@@ -244,7 +244,7 @@ func (t *Task) step() (bool, error) {
 	in := &t.inputs[slot]
 	r := in.head()
 	ctx := t.ctx
-	ctx.Record.Input, ctx.Record.Offset = slot, r.Offset
+	ctx.Record.Input, ctx.Record.Offset, ctx.Again = slot, r.Offset, t.repeats
 	ctx.Mark()
 	if t.refused != nil && t.refused.Err != nil && t.refused.is(in.partition, r.Offset) {
 		return true, t.refused
