@@ -16,12 +16,18 @@ import (
 	"github.com/seed-df18afd4/streams/window"
 )
 
+// windowSums are what the programs of this file compute, by windows.
+type (
+	windowSums = ktable.Table[window.Key[string], int64]
+	windowKeys = serde.Serde[window.Key[string]]
+)
+
 // finalSums sends the sum of a window once, when it is over.
 var finalSums = windowed("final sums", window.Tumbling{Size: time.Minute, Grace: 30 * time.Second, Emit: window.OnClose()}, nil, feedWindows, checkFinal)
 
 // heldSums holds sums back until their windows are over. There is room for those of the
 // windows that are open, and no more.
-var heldSums = windowed("held sums", window.Tumbling{Size: time.Minute, Grace: 30 * time.Second}, func(t ktable.Table[window.Key[string], int64], key serde.Serde[window.Key[string]]) ktable.Table[window.Key[string], int64] {
+var heldSums = windowed("held sums", window.Tumbling{Size: time.Minute, Grace: 30 * time.Second}, func(t windowSums, key windowKeys) windowSums {
 	return ktable.SuppressUntilClose(t, ktable.Buffer{MaxRecords: 7}, state.Store[window.Key[string], int64]{Name: "held", Key: key, Value: serde.Int64})
 }, feedWindows, checkFinal)
 
@@ -29,7 +35,7 @@ var heldSums = windowed("held sums", window.Tumbling{Size: time.Minute, Grace: 3
 // are kept for longer than a world lasts.
 var sessions = windowed("sessions", window.Session{Gap: 20 * time.Second, Grace: 200 * time.Hour}, nil, feedKeys, checkSessions)
 
-func windowed(name string, by window.Windows, then func(ktable.Table[window.Key[string], int64], serde.Serde[window.Key[string]]) ktable.Table[window.Key[string], int64], feed func(*rand.Rand, int) []input, check func(*world, func([]byte) window.Key[string]) error) *program {
+func windowed(name string, by window.Windows, then func(windowSums, windowKeys) windowSums, feed func(*rand.Rand, int) []input, check func(*world, func([]byte) window.Key[string]) error) *program {
 	key := window.Keys(serde.String, by)
 	return &program{
 		name: name, sources: []string{"in"},

@@ -91,6 +91,16 @@ func TestResetWordCount(t *testing.T) {
 	})
 }
 
+// counted is an application that has counted ten words, so often each, and has stopped.
+func counted(t *testing.T, k *kafka, name string, times int) (*counter, *operator, streams.Config) {
+	t.Helper()
+	c, conf := newCounter(k, name), config(t, k, name)
+	a := run(t, counting(t, name, nil), conf)
+	c.count(10, times)
+	a.stop()
+	return c, newOperator(k), conf
+}
+
 func numberOf(b []byte) (n int64) {
 	for _, x := range b {
 		n = n<<8 | int64(x)
@@ -192,11 +202,7 @@ func TestResetKilled(t *testing.T) {
 	t.Parallel()
 	killed := errors.New("killed")
 	each(t, func(t *testing.T, k *kafka, name string) {
-		c, o := newCounter(k, name), newOperator(k)
-		conf := config(t, k, name)
-		a := run(t, counting(t, name, nil), conf)
-		c.count(10, 2)
-		a.stop()
+		c, o, conf := counted(t, k, name, 2)
 		for _, step := range []reset.Step{reset.Planned, reset.Stopped, reset.Committed, reset.Cleared, reset.Raised} {
 			for _, undo := range []bool{true, false} {
 				before := c.totals.count()
@@ -305,11 +311,7 @@ func TestResetToWhereverIsSaid(t *testing.T) {
 func TestResetToolKilled(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
-		c, o := newCounter(k, name), newOperator(k)
-		conf := config(t, k, name)
-		a := run(t, counting(t, name, nil), conf)
-		c.count(10, 2)
-		a.stop()
+		c, o, conf := counted(t, k, name, 2)
 		args := []string{"reset", name, "--to-earliest", "--execute", "--yes", "--brokers", strings.Join(k.addrs, ",")}
 		steps := []reset.Step{reset.Planned, reset.Stopped, reset.Committed, reset.Cleared, reset.Raised}
 		rounds, interrupted := 0, 0
@@ -468,11 +470,7 @@ func TestResetOfWindows(t *testing.T) {
 func TestResetKeepsState(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
-		c, o := newCounter(k, name), newOperator(k)
-		conf := config(t, k, name)
-		a := run(t, counting(t, name, nil), conf)
-		c.count(10, 2)
-		a.stop()
+		c, o, conf := counted(t, k, name, 2)
 		before := c.totals.count()
 		p, err := reset.Make(t.Context(), o.Client, reset.Options{App: name, To: reset.ByRecords(-3), KeepState: true})
 		require.NoError(t, err)
@@ -480,7 +478,7 @@ func TestResetKeepsState(t *testing.T) {
 		require.Empty(t, p.Delete)
 		require.Empty(t, p.Empty)
 		require.NoError(t, reset.Execute(t.Context(), o.Client, p, reset.Execution{}))
-		a = run(t, counting(t, name, nil), conf)
+		a := run(t, counting(t, name, nil), conf)
 		await(t, patience, func() bool { return c.totals.count() >= before+int(p.Records()) }, "some are counted once more")
 		a.stop()
 		var sum, exact int64
@@ -566,11 +564,7 @@ func TestResetKafkaStreams(t *testing.T) {
 func TestResetRacesWithAStart(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
-		c, o := newCounter(k, name), newOperator(k)
-		conf := config(t, k, name)
-		a := run(t, counting(t, name, nil), conf)
-		c.count(10, 1)
-		a.stop()
+		c, o, conf := counted(t, k, name, 1)
 		for i := range 6 {
 			ctx, stop := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
@@ -602,11 +596,7 @@ func TestResetRacesWithAStart(t *testing.T) {
 func TestResetTakenOver(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
-		c, o := newCounter(k, name), newOperator(k)
-		conf := config(t, k, name)
-		a := run(t, counting(t, name, nil), conf)
-		c.count(10, 2)
-		a.stop()
+		c, o, conf := counted(t, k, name, 2)
 		for i, step := range []reset.Step{reset.Planned, reset.Stopped, reset.Committed, reset.Cleared, reset.Raised} {
 			err := reset.Execute(t.Context(), o.Client, o.plan(name, reset.ToEarliest()), reset.Execution{After: func(s reset.Step) error {
 				if s == step {
@@ -618,7 +608,7 @@ func TestResetTakenOver(t *testing.T) {
 			require.ErrorIs(t, reset.Finish(t.Context(), o.Client, name, reset.Execution{}), reset.ErrNone)
 			require.Equal(t, int64(i+1), k.says(name).Epoch.Number)
 		}
-		a = run(t, counting(t, name, nil), conf)
+		a := run(t, counting(t, name, nil), conf)
 		c.count(10, 1)
 		a.stop()
 	})
