@@ -10,7 +10,7 @@
 //	Subscription  one partition being read (fetcher.go)
 //	Producer      writes partitions, idempotent or in transactions (producer.go, batch.go, sender.go, transaction.go)
 //	Target        one partition being written (producer.go)
-//	Group         one member of a consumer group (group.go)
+//	Group         one member of a consumer group (group.go, join.go)
 //
 // Below them are conn, one connection that can be cut (conn.go), and link, a connection to
 // whoever has a role, which asks until there is an answer (link.go). What an answer means
