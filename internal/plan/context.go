@@ -73,7 +73,7 @@ type Context struct {
 	WallTime   int64
 
 	Repeats bool // what was processed before a crash may come again, and find a part of what it did
-	Again   bool // the record in hand may be one of these: what it made before may be with others
+	Again   bool // the records in hand may be such ones: what they made before may be with others
 
 	CommitAsked bool // a processor asked for a commit soon
 

@@ -81,7 +81,7 @@ var mutants = []mutant{
 		{"		if p.alone != nil {\n			if err := p.alone.met", "		if false {\n			if err := p.alone.met"},
 	}},
 	{"with at least once, the cache holds back what may have been sent once", "internal/task/task.go", [][2]string{
-		{"(t.repeats || ctx.Cache.Full())", "ctx.Cache.Full()"},
+		{"(ctx.Again || ctx.Cache.Full())", "ctx.Cache.Full()"},
 	}},
 	{"with at least once, a delete is written before what took the row over", "internal/store/commit.go", [][2]string{
 		{"s.emit(emit, s.spec.Kind == Versioned)", "s.emit(emit, true)"},

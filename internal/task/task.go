@@ -55,7 +55,6 @@ type Task struct {
 	records int64
 	retry   retry
 	refused *Refusal
-	repeats bool // the records in hand may have been processed before
 
 	changelogs []int
 }
@@ -83,10 +82,10 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // New wires a task.
 func New(c Config) (*Task, error) {
-	t := &Task{c: c, refused: c.Refused, repeats: c.Repeats, changelogs: changelogs(c.Plan)}
+	t := &Task{c: c, refused: c.Refused, changelogs: changelogs(c.Plan)}
 	t.ctx = &plan.Context{
 		Task: c.ID, Context: c.Context, Stores: c.Stores, Globals: c.Globals, Partitions: c.Partitions, PartitionsOf: c.PartitionsOf, Fits: c.Fits,
-		StreamTime: -1, WallTime: c.Wall, Repeats: c.Repeats,
+		StreamTime: -1, WallTime: c.Wall, Repeats: c.Repeats, Again: c.Repeats,
 	}
 	if c.CacheBytes > 0 {
 		t.ctx.Cache = &plan.Cache{Limit: c.CacheBytes}
@@ -148,8 +147,8 @@ func (t *Task) Add(slot int, b kafka.Batch) {
 		in.known, in.before = true, b.End
 	}
 	in.end = max(in.end, b.End)
-	if t.repeats {
-		t.repeats = slices.ContainsFunc(t.inputs, func(in input) bool { return !in.gone && (!in.known || in.next < in.before) })
+	if t.ctx.Again {
+		t.ctx.Again = slices.ContainsFunc(t.inputs, func(in input) bool { return !in.gone && (!in.known || in.next < in.before) })
 	}
 	if len(b.Records) == 0 && len(in.queue) == 0 { // others are passed with what is before them
 		t.moved(in, b.Next)
@@ -244,7 +243,7 @@ func (t *Task) step() (bool, error) {
 	in := &t.inputs[slot]
 	r := in.head()
 	ctx := t.ctx
-	ctx.Record.Input, ctx.Record.Offset, ctx.Again = slot, r.Offset, t.repeats
+	ctx.Record.Input, ctx.Record.Offset = slot, r.Offset
 	ctx.Mark()
 	if t.refused != nil && t.refused.Err != nil && t.refused.is(in.partition, r.Offset) {
 		return true, t.refused
@@ -261,7 +260,7 @@ func (t *Task) step() (bool, error) {
 	t.taken(slot)
 	// A row that was sent before a crash may come and go in one commit when its records
 	// come again: if the cache held that back, the row would stay with whoever has it.
-	if ctx.Cache != nil && (t.repeats || ctx.Cache.Full()) {
+	if ctx.Cache != nil && (ctx.Again || ctx.Cache.Full()) {
 		return true, t.Flush()
 	}
 	return true, nil
