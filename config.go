@@ -34,7 +34,7 @@ type Config struct {
 	// before it goes on with the others' records. 0 by default: it waits for records that
 	// are in Kafka already, not for those that may come.
 	MaxTaskIdle time.Duration
-	// MaxUncommittedBytes of what a worker wrote and sent make a commit early. 16 MiB by
+	// MaxUncommittedBytes of what a worker wrote and sent make a commit early. 32 MiB by
 	// default, or what the workers may have of MemoryLimit if that is less.
 	MaxUncommittedBytes int
 

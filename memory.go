@@ -22,9 +22,12 @@ func memoryLimit() int {
 	return defaultMemory
 }
 
-// maxWorkerBuffer is the most that a worker's uncommitted bytes are by default: to commit
-// more at once saves nothing.
-const maxWorkerBuffer = 16 << 20
+// More than these of a worker saves nothing: so much is not sooner there than a commit is due,
+// and a broker has enough to do.
+const (
+	maxWorkerUncommitted = 32 << 20
+	maxWorkerSent        = 8 << 20
+)
 
 // Of MemoryLimit, in sixteenths:
 //
@@ -46,7 +49,7 @@ func (c Config) sixteenths(n int) int { return c.MemoryLimit / 16 * n }
 
 // maxUncommitted is MaxUncommittedBytes where it is not set.
 func (c Config) maxUncommitted() int {
-	return min(c.sixteenths(2)/(2*max(1, c.Workers)), maxWorkerBuffer)
+	return min(c.sixteenths(2)/(2*max(1, c.Workers)), maxWorkerUncommitted)
 }
 
 // workerMemory is what the workers, and restores of so many tasks at once, have each.
@@ -54,7 +57,7 @@ func (c Config) workerMemory(restores int) worker.Memory {
 	return worker.Memory{
 		Fetch:        c.sixteenths(4) / c.Workers,
 		RestoreFetch: c.sixteenths(1) / (restores + 1), // short ones count as one
-		Produce:      min(c.sixteenths(1)/c.Workers, maxWorkerBuffer/2),
+		Produce:      min(c.sixteenths(1)/c.Workers, maxWorkerSent),
 		Caches:       c.sixteenths(1) / c.Workers,
 	}
 }
