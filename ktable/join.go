@@ -6,9 +6,9 @@ import (
 )
 
 // Join pairs rows of the same key. An update of either table sends the new pair, or a
-// delete if its row is gone; it sends nothing while the other table has no row, but that with
-// AtLeastOnce a record that comes again after a crash sends a delete then. The result has the
-// greater time of the two rows.
+// delete if its row is gone; it sends nothing while the other table has no row. With AtLeastOnce
+// a record that may come again, since it was in its topic before the task began, sends a delete
+// then. The result has the greater time of the two rows.
 //
 // A join has no history, whatever a and b have: who looks its rows up sees them as they are
 // now.

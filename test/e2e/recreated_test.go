@@ -97,14 +97,10 @@ func TestTopicRecreated(t *testing.T) {
 func TestTopicRecreatedWhileNobodyRuns(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, k *kafka, name string) {
-		c, o := newCounter(k, name), newOperator(k)
+		c, o, conf := counted(t, k, name, 2)
 		all := c.totalsOf()
-		conf := config(t, k, name)
-		a := run(t, counting(t, name, nil), conf)
-		c.count(10, 2)
-		a.stop()
 		c.recreate(o, false)
-		a = run(t, counting(t, name, nil), conf)
+		a := run(t, counting(t, name, nil), conf)
 		c.count(10, 3)
 		a.stop()
 		a = run(t, counting(t, name, nil), conf)
