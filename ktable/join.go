@@ -98,11 +98,8 @@ func half[K, V, W, R any](this Table[K, V], other Table[K, W], kind string, need
 			if err != nil {
 				return err
 			}
-			if !has && needOther && w.Again { // it may have met a row before that is deleted now
-				meta = *m
-				return next(k, graph.Change[R]{}, &meta)
-			}
-			if !has && (needOther || !c.HasNew && !c.HasOld) {
+			nothing := !has && (needOther || !c.HasNew && !c.HasOld)
+			if nothing && !w.Again { // else it may have met a row that is deleted now
 				return nil
 			}
 			var out graph.Change[R]

@@ -99,7 +99,7 @@ var mutants = []mutant{
 		{"To: ends[p], Convert", "To: 0, Convert"},
 	}},
 	{"with at least once, a row that meets no other does not delete what it made before", "ktable/join.go", [][2]string{
-		{"if !has && needOther && w.Again {", "if false {"},
+		{"if nothing && !w.Again {", "if nothing {"},
 	}},
 	{"a fold that its store has forgotten replaces the result", "kstream/fold.go", [][2]string{
 		{"if dropped && d.whole {", "if false && dropped {"},
