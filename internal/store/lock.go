@@ -24,5 +24,5 @@ func LockDir(dir string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("store: lock the state directory %q: %w", dir, err)
 	}
-	return func() { _ = f.Close() }, nil // nothing was written to it
+	return func() { unlockFile(f) }, nil
 }

@@ -14,6 +14,8 @@ func lockFile(string) (*os.File, error) {
 	return nil, fmt.Errorf("file locks on %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }
 
+func unlockFile(*os.File) {}
+
 var diskFull []error
 
 func syncDir(string) error { return nil }

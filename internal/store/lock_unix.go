@@ -8,7 +8,7 @@ import (
 	"syscall"
 )
 
-// lockFile opens path and locks it until it is closed.
+// lockFile opens path and locks it until unlockFile.
 func lockFile(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -22,6 +22,13 @@ func lockFile(path string) (*os.File, error) {
 		err = errInUse
 	}
 	return nil, errors.Join(err, f.Close())
+}
+
+// unlockFile unlocks before it closes: a process that is being started by this one has the file
+// too until it runs its program, and would keep the lock as long.
+func unlockFile(f *os.File) {
+	_ = syscall.Flock(int(f.Fd()), syscall.LOCK_UN)
+	_ = f.Close() // nothing was written to it
 }
 
 // diskFull are the errors of a disk without room, of a quota and of a limit of file sizes.

@@ -9,7 +9,7 @@ import (
 // errSharingViolation is Windows' answer when another process has a file open.
 const errSharingViolation = syscall.Errno(32)
 
-// lockFile opens path for this process alone until it is closed.
+// lockFile opens path for this process alone until unlockFile.
 func lockFile(path string) (*os.File, error) {
 	name, err := syscall.UTF16PtrFromString(path)
 	if err != nil {
@@ -26,6 +26,8 @@ func lockFile(path string) (*os.File, error) {
 	}
 	return os.NewFile(uintptr(h), path), nil
 }
+
+func unlockFile(f *os.File) { _ = f.Close() } // nothing was written to it
 
 // diskFull are ERROR_HANDLE_DISK_FULL and ERROR_DISK_FULL.
 var diskFull = []syscall.Errno{39, 112}
