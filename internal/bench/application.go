@@ -150,6 +150,16 @@ func (i *instance) start(ctx context.Context) context.Context {
 	return ctx
 }
 
+// ready says whether all its tasks are.
+func (i *instance) ready() bool {
+	select {
+	case <-i.app.Ready():
+		return true
+	default:
+		return false
+	}
+}
+
 // stop ends it and waits until it has. Where it failed, that is the reason for any error
 // of the measurement.
 func (i *instance) stop(err error) error {

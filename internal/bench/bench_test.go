@@ -47,6 +47,18 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// A restore that is over before anything is committed leaves a rate to show nevertheless.
+func TestBesideOfFewRecords(t *testing.T) {
+	b, err := embedded.Start()
+	require.NoError(t, err)
+	defer b.Close()
+	beside := workloads[slices.IndexFunc(workloads, func(w workload) bool { return w.name == "beside" })]
+	var out, log bytes.Buffer
+	o := options{brokers: b.Addrs(), records: 8, workloads: []workload{beside}, workers: 1, guarantee: streams.AtLeastOnce, repeat: 3}
+	require.NoError(t, run(t.Context(), o, &out, &log), log.String())
+	require.Regexp(t, `(?m)^ *beside +[1-9][\d,]* +\([1-9]`, out.String())
+}
+
 // Kafka Streams runs the same workloads where they are written for it, and leaves nothing
 // behind either.
 func TestRunInJava(t *testing.T) {
