@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -111,9 +112,9 @@ func InternalTopics(app string, p *plan.Plan, partitions map[string]int32) (spec
 func (l *Layout) internalTopics() (ts []internalTopic) {
 	for _, t := range l.repartitions() {
 		name := t.In(l.App)
-		ts = append(ts, internalTopic{TopicSpec: broker.TopicSpec{Name: name, Partitions: l.Partitions[name], Replication: -1, Config: map[string]string{
-			"cleanup.policy": "delete", "segment.bytes": "52428800", "retention.ms": "-1", "message.timestamp.type": "CreateTime",
-		}}})
+		config := internalConfig("delete")
+		config["retention.ms"] = "-1"
+		ts = append(ts, internalTopic{TopicSpec: broker.TopicSpec{Name: name, Partitions: l.Partitions[name], Replication: -1, Config: config}})
 	}
 	for _, s := range l.Plan.Subtopologies {
 		for _, st := range s.Stores {
@@ -128,14 +129,22 @@ func (l *Layout) internalTopics() (ts []internalTopic) {
 	return ts
 }
 
+// internalConfig is what all internal topics have in common. Their segments end by size alone:
+// by segment.ms the broker would end them by the times of the records, every few requests when
+// years are replayed.
+func internalConfig(policy string) map[string]string {
+	return map[string]string{
+		"cleanup.policy": policy, "message.timestamp.type": "CreateTime",
+		"segment.bytes": "52428800", "segment.ms": strconv.FormatInt(math.MaxInt64, 10),
+	}
+}
+
 // day is what changelogs keep longer than their stores do, for clocks that disagree.
 const day = 24 * time.Hour
 
 func changelogConfig(st plan.Store) map[string]string {
-	config := map[string]string{
-		"cleanup.policy": "compact", "message.timestamp.type": "CreateTime",
-		"delete.retention.ms": strconv.FormatInt(store.Deletes.Milliseconds(), 10), // stores rely on it
-	}
+	config := internalConfig("compact")
+	config["delete.retention.ms"] = strconv.FormatInt(store.Deletes.Milliseconds(), 10) // stores rely on it
 	switch st.Kind {
 	case store.Window, store.Session, store.List:
 		// It is the application that deletes what its stores have forgotten (purge.go):

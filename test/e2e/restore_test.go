@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -168,6 +169,12 @@ func TestRestoreOfThePast(t *testing.T) {
 					return err == nil && start == visits+1
 				}, "the broker has deleted what is too old for it")
 			}
+			// Nor may the broker end a segment with every week of a replay.
+			changelog := sarama.ConfigResource{Type: sarama.TopicResource, Name: name + "-counts-changelog", ConfigNames: []string{"segment.ms"}}
+			entries, err := k.admin().DescribeConfig(changelog)
+			require.NoError(t, err)
+			require.Len(t, entries, 1)
+			require.Equal(t, fmt.Sprint(math.MaxInt64), entries[0].Value)
 		})
 	}
 }
