@@ -43,8 +43,8 @@ const (
 //	2  restores: what is fetched, and what is sorted
 //
 // Each part is shared by who uses it: workers, tasks, stores or partitions. What has to be
-// there is not counted: a batch of each partition that a task waits for, and some 300 KiB of each
-// store. A part that is full makes its users wait, commit early or read from disk.
+// there is not counted: a batch of each partition that a task waits for, and 0.5 to 1 MiB
+// of each store. A part that is full makes its users wait, commit early or read from disk.
 func (c Config) sixteenths(n int) int { return c.MemoryLimit / 16 * n }
 
 // maxUncommitted is MaxUncommittedBytes where it is not set.

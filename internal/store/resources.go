@@ -84,8 +84,8 @@ func NewResources(l ResourceLimits) *Resources {
 		writeBuffers: l.WriteBuffers,
 		minBuffer:    l.MinBuffer,
 		rows:         shared{whole: l.RowCaches, least: 0, most: l.RowCache},
-		kept:         shared{whole: l.Uncommitted, least: minShare, most: l.Uncommitted},
-		restores:     shared{whole: l.Restores, least: minShare, most: maxRestore},
+		kept:         shared{whole: l.Uncommitted, least: minKept, most: l.Uncommitted},
+		restores:     shared{whole: l.Restores, least: minRestore, most: maxRestore},
 		filters:      room{whole: int64(l.Filters)},
 		level0:       l.Level0,
 		disk:         l.Disk,
@@ -101,10 +101,11 @@ func NewResources(l ResourceLimits) *Resources {
 }
 
 const (
-	// minShare is below what is worth while.
-	minShare = 256 * opt.KiB
-	// maxRestore is how much is gathered of a changelog, to write it sorted and only the
-	// last of each key: more makes it hardly faster.
+	// minKept is what a store keeps for its next uncommitted rows, however many there are.
+	minKept = 64 * opt.KiB
+	// minRestore and maxRestore are how much is gathered of a changelog, to write it sorted and
+	// only the last of each key: less is not worth while, and more makes it hardly faster.
+	minRestore = 256 * opt.KiB
 	maxRestore = 32 * opt.MiB
 )
 
