@@ -54,11 +54,8 @@ func (a application) run(ctx context.Context, b *bench, inputs []input) (s sampl
 	id := newID()
 	defer func() { err = errors.Join(err, b.drop(id)) }()
 	t := topics{out: id + "-out", meter: sync.OnceValue(newMeter)}
-	records := 0
-	for _, in := range inputs {
-		records += in.records
-		t.in = append(t.in, in.topic)
-	}
+	var records int
+	t.in, records = together(inputs)
 	if err := b.create(ctx, t.out, nil); err != nil {
 		return s, err
 	}

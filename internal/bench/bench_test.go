@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -62,15 +63,31 @@ func TestBesideOfFewRecords(t *testing.T) {
 // Kafka Streams runs the same workloads where they are written for it, and leaves nothing
 // behind either.
 func TestRunInJava(t *testing.T) {
-	brokers := kafkatest.Brokers(t)
-	some := slices.DeleteFunc(slices.Clone(workloads), func(w workload) bool { return w.name != "dedup" && w.name != "lunch" })
-	var out, log bytes.Buffer
-	o := options{brokers: brokers, records: 3000, workloads: some, workers: 1, repeat: 1, java: true}
-	require.NoError(t, run(t.Context(), o, &out, &log), log.String())
-	for _, name := range []string{"dedup in Java", "lunch in Java"} {
-		require.Regexp(t, `(?m)^ *`+name+` +\d[\d,]* +\(.*\) +\d`, out.String())
+	runsBeside(t, options{brokers: kafkatest.Brokers(t), java: true}, "in Java", "dedup", "lunch")
+}
+
+// So does goka.
+func TestRunInGoka(t *testing.T) {
+	download := exec.Command("go", "mod", "download")
+	download.Dir = "goka"
+	if said, err := download.CombinedOutput(); err != nil {
+		t.Skipf("goka cannot be fetched: %v\n%s", err, said)
 	}
-	c, err := dial(t.Context(), brokers)
+	// Of several brokers, goka ends when the one it asks does not lead the table yet that it just created.
+	one := kafkatest.Start(t, kafkatest.Options{}).Addrs()
+	runsBeside(t, options{brokers: one, goka: true}, "in goka", "stateless", "count", "count-quiet", "dedup", "join", "restore")
+}
+
+func runsBeside(t *testing.T, o options, where string, names ...string) {
+	t.Helper()
+	o.records, o.workers, o.repeat = 3000, 1, 1
+	o.workloads = slices.DeleteFunc(slices.Clone(workloads), func(w workload) bool { return !slices.Contains(names, w.name) })
+	var out, log bytes.Buffer
+	require.NoError(t, run(t.Context(), o, &out, &log), log.String())
+	for _, name := range names {
+		require.Regexp(t, `(?m)^ *`+name+` `+where+` +\d[\d,]* +\(.*\) +\d`, out.String())
+	}
+	c, err := dial(t.Context(), o.brokers)
 	require.NoError(t, err)
 	defer c.close()
 	topics, err := c.admin.ListTopics()

@@ -19,6 +19,15 @@ type input struct {
 	generate func() func(i int) kafka.Record
 }
 
+// together are the topics of inputs, and how many records they hold.
+func together(inputs []input) (topics []string, records int) {
+	for _, in := range inputs {
+		topics = append(topics, in.topic)
+		records += in.records
+	}
+	return topics, records
+}
+
 const (
 	valueSize = 100
 	idSize    = 16

@@ -3,7 +3,7 @@
 //
 //	go run ./internal/bench                        all workloads
 //	go run ./internal/bench -run 'count|dedup'     those that match
-//	go run ./internal/bench -java                  beside Kafka Streams, on the same broker
+//	go run ./internal/bench -java -goka            beside Kafka Streams and goka, on the same broker
 //	go run ./internal/bench -repeat 1 -records 200000 -embedded    whether it works at all
 //
 // The broker is the one at -brokers or in KAFKA_BOOTSTRAP, or else one that it starts, as
@@ -21,7 +21,7 @@
 //   - CPU s/M are seconds of CPU, of this process alone, for a million records. It varies
 //     less than the rate when something else runs on the machine. With -embedded the broker
 //     is in it.
-//   - allocs are objects on the heap for each record. Those of Java are not counted.
+//   - allocs are objects on the heap for each record. Those of Kafka Streams and goka are not counted.
 //   - of floor is the rate as a part of the floor's: what the framework leaves of the speed
 //     that the connections have. The floor is measured before the workloads and after them;
 //     the mean of both medians counts. If they are far apart, something else ran meanwhile.
@@ -60,6 +60,7 @@ type options struct {
 	guarantee streams.Guarantee
 	repeat    int
 	java      bool
+	goka      bool
 	profile   string
 }
 
@@ -75,6 +76,7 @@ func parse(args []string, stderr io.Writer) (o options, err error) {
 	f.Var(&o.guarantee, "guarantee", "exactly-once, the default, or at-least-once")
 	f.IntVar(&o.repeat, "repeat", 3, "measure each so many times")
 	f.BoolVar(&o.java, "java", false, "run each workload on Kafka Streams too, which needs Java and Maven")
+	f.BoolVar(&o.goka, "goka", false, "run those that goka can on goka too, which gives at-least-once whatever -guarantee says")
 	f.StringVar(&o.profile, "cpuprofile", "", "write a CPU profile of the workloads, without the floor, to `file`")
 	if err := f.Parse(args); err != nil {
 		return o, err
@@ -198,7 +200,7 @@ func (b *bench) measureAll(ctx context.Context) (results []result, err error) {
 		}
 		defer pprof.StopCPUProfile()
 	}
-	all, remove, err := b.withJava()
+	all, remove, err := b.withPeers()
 	if err != nil {
 		return nil, err
 	}
@@ -213,22 +215,37 @@ func (b *bench) measureAll(ctx context.Context) (results []result, err error) {
 	return results, nil
 }
 
-// withJava puts beside each workload the same in Java, if that is asked for.
-func (b *bench) withJava() (all []workload, remove func() error, err error) {
-	if !b.java {
-		return b.workloads, func() error { return nil }, nil
+// withPeers puts behind each workload the same in the frameworks that are asked for.
+func (b *bench) withPeers() (all []workload, remove func() error, err error) {
+	var peers []*peer
+	remove = func() (err error) {
+		for _, p := range peers {
+			err = errors.Join(err, p.remove())
+		}
+		return err
 	}
-	j, err := newJava()
-	if err != nil {
-		return nil, nil, err
+	for _, p := range []struct {
+		wanted bool
+		build  func() (*peer, error)
+	}{{b.java, newJava}, {b.goka, newGoka}} {
+		if !p.wanted {
+			continue
+		}
+		built, err := p.build()
+		if err != nil {
+			return nil, nil, errors.Join(err, remove())
+		}
+		peers = append(peers, built)
 	}
 	for _, w := range b.workloads {
 		all = append(all, w)
-		if same, ok := j.beside(w); ok {
-			all = append(all, same)
+		for _, p := range peers {
+			if same, ok := p.beside(w); ok {
+				all = append(all, same)
+			}
 		}
 	}
-	return all, j.remove, nil
+	return all, remove, nil
 }
 
 // measure runs one workload a number of times.
