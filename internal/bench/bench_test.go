@@ -183,7 +183,7 @@ func TestParse(t *testing.T) {
 func TestTable(t *testing.T) {
 	at := func(ms ...int) (ss []sample) {
 		for _, ms := range ms {
-			ss = append(ss, sample{records: 1_000_000, elapsed: time.Duration(ms) * time.Millisecond, cpu: 500 * time.Millisecond, allocs: 250_000})
+			ss = append(ss, sample{records: 1_000_000, elapsed: time.Duration(ms) * time.Millisecond, cpu: 500 * time.Millisecond, allocs: 250_000, memory: 3 << 20})
 		}
 		return ss
 	}
@@ -191,10 +191,10 @@ func TestTable(t *testing.T) {
 	require.NoError(t, table(&out, result{"floor", at(1000)}, []result{{"count", at(4000, 1000, 2000)}}, result{"floor", at(1000, 500)}))
 	// The floors' medians are 1,000,000 and the mean of 1,000,000 and 2,000,000.
 	lines := regexp.MustCompile(` +`).ReplaceAllString(out.String(), " ")
-	require.Equal(t, ` workload records/s least–greatest CPU s/M allocs of floor
- floor before 1,000,000 (1,000,000–1,000,000) 0.50 0.25 80 %
- count 500,000 (250,000–1,000,000) 0.50 0.25 40 %
- floor after 1,500,000 (1,000,000–2,000,000) 0.50 0.25 120 %
+	require.Equal(t, ` workload records/s least–greatest CPU s/M allocs MiB of floor
+ floor before 1,000,000 (1,000,000–1,000,000) 0.50 0.25 3 80 %
+ count 500,000 (250,000–1,000,000) 0.50 0.25 3 40 %
+ floor after 1,500,000 (1,000,000–2,000,000) 0.50 0.25 3 120 %
 `, lines)
 }
 

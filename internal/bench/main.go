@@ -22,6 +22,7 @@
 //     less than the rate when something else runs on the machine. With -embedded the broker
 //     is in it.
 //   - allocs are objects on the heap for each record. Those of Kafka Streams and goka are not counted.
+//   - MiB is the most memory that the process had of the machine, on Linux.
 //   - of floor is the rate as a part of the floor's: what the framework leaves of the speed
 //     that the connections have. The floor is measured before the workloads and after them;
 //     the mean of both medians counts. If they are far apart, something else ran meanwhile.
@@ -258,7 +259,7 @@ func (b *bench) measure(ctx context.Context, w workload, repeat int) (result, er
 		}
 	}
 	for range repeat {
-		runtime.GC() // what the last run left is not this one's
+		forgetMemory() // what the last run left is not this one's
 		s, err := w.run(ctx, b, inputs)
 		if err != nil {
 			return r, fmt.Errorf("%s: %w", w.name, err)

@@ -15,16 +15,18 @@ import (
 type sample struct {
 	records int
 	elapsed time.Duration
-	cpu     time.Duration // of this process
+	cpu     time.Duration // of the process that processes
 	allocs  uint64
+	memory  int64 // bytes of the machine's that it had at most; 0 where that is not known
 }
 
 func (s sample) rate() float64            { return float64(s.records) / s.elapsed.Seconds() }
 func (s sample) cpuPerMillion() float64   { return s.cpu.Seconds() / float64(s.records) * 1e6 }
 func (s sample) allocsPerRecord() float64 { return float64(s.allocs) / float64(s.records) }
+func (s sample) mebibytes() float64       { return float64(s.memory) / (1 << 20) }
 
 func (s sample) String() string {
-	return fmt.Sprintf("%s records/s, %.2f CPU s/M, %.2f allocs, took %v", thousands(s.rate()), s.cpuPerMillion(), s.allocsPerRecord(), s.elapsed.Round(time.Millisecond))
+	return fmt.Sprintf("%s records/s, %.2f CPU s/M, %.2f allocs, %.0f MiB, took %v", thousands(s.rate()), s.cpuPerMillion(), s.allocsPerRecord(), s.mebibytes(), s.elapsed.Round(time.Millisecond))
 }
 
 // meter measures from when it was made.
@@ -38,7 +40,7 @@ func newMeter() meter { return meter{time.Now(), cpuTime(), allocated()} }
 
 // sample is what was used so far, for so many records.
 func (m meter) sample(records int) sample {
-	return sample{records: records, elapsed: time.Since(m.begun), cpu: cpuTime() - m.cpu, allocs: allocated() - m.allocs}
+	return sample{records: records, elapsed: time.Since(m.begun), cpu: cpuTime() - m.cpu, allocs: allocated() - m.allocs, memory: peakMemory("self")}
 }
 
 // allocated is how many objects were allocated since the process began. Unlike
@@ -76,12 +78,12 @@ func (r result) spread() string {
 func table(w io.Writer, before result, results []result, after result) error {
 	floor := (before.median(sample.rate) + after.median(sample.rate)) / 2
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "workload\trecords/s\tleast–greatest\tCPU s/M\tallocs\tof floor\t")
+	fmt.Fprintln(t, "workload\trecords/s\tleast–greatest\tCPU s/M\tallocs\tMiB\tof floor\t")
 	before.name += " before"
 	after.name += " after"
 	for _, r := range slices.Concat([]result{before}, results, []result{after}) {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%.2f\t%.2f\t%.0f %%\t\n", r.name, thousands(r.median(sample.rate)), r.spread(),
-			r.median(sample.cpuPerMillion), r.median(sample.allocsPerRecord), 100*r.median(sample.rate)/floor)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%.2f\t%.2f\t%.0f\t%.0f %%\t\n", r.name, thousands(r.median(sample.rate)), r.spread(),
+			r.median(sample.cpuPerMillion), r.median(sample.allocsPerRecord), r.median(sample.mebibytes), 100*r.median(sample.rate)/floor)
 	}
 	return t.Flush()
 }

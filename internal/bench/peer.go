@@ -172,7 +172,7 @@ type processMeter struct {
 }
 
 func (m processMeter) sample(records int) (sample, error) {
-	s := sample{records: records, elapsed: time.Since(m.begun)}
+	s := sample{records: records, elapsed: time.Since(m.begun), memory: peakMemory(strconv.Itoa(m.pid))}
 	cpu, err := cpuTimeOf(m.pid)
 	s.cpu = cpu - m.cpu
 	return s, err

@@ -13,7 +13,7 @@ import (
 type FetchOptions struct {
 	ReadCommitted     bool
 	MaxPartitionBytes int32 // asked of one partition at a time; default 1 MiB. A larger batch comes whole
-	MaxQueuedBytes    int   // a partition with so much delivered and not Done is left out; default 4 MiB
+	MaxQueuedBytes    int   // a partition with so much delivered and not Done is left out; default 2 MiB
 	MaxBytes          int   // of all answers that have something delivered and not Done; see quota; default 64 MiB
 	// Topics are the ids of topics by name, where they are known: what is read must be of
 	// these, or it fails with ErrTopicRecreated.
@@ -84,7 +84,7 @@ type Subscription struct {
 // NewFetcher returns a fetcher without subscriptions.
 func (c *Client) NewFetcher(o FetchOptions) *Fetcher {
 	setDefault(&o.MaxPartitionBytes, 1<<20)
-	setDefault(&o.MaxQueuedBytes, 4<<20)
+	setDefault(&o.MaxQueuedBytes, 2<<20)
 	setDefault(&o.MaxBytes, 64<<20)
 	f := &Fetcher{
 		c: c, o: o,
