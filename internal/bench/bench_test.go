@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"os"
 	"os/exec"
 	"regexp"
 	"slices"
@@ -196,6 +197,27 @@ func TestTable(t *testing.T) {
  count 500,000 (250,000–1,000,000) 0.50 0.25 3 40 %
  floor after 1,500,000 (1,000,000–2,000,000) 0.50 0.25 3 120 %
 `, lines)
+}
+
+// The most memory is that since earlier runs were forgotten.
+func TestPeakMemory(t *testing.T) {
+	if _, err := os.Stat("/proc/self/clear_refs"); err != nil {
+		t.Skip("it is known on Linux alone")
+	}
+	const size = 256 << 20
+	use := func() {
+		b := make([]byte, size)
+		for i := 0; i < size; i += 4096 {
+			b[i] = 1
+		}
+	}
+	forgetMemory()
+	before := peakMemory("self")
+	require.Positive(t, before)
+	use()
+	require.Greater(t, peakMemory("self"), before+size/2)
+	forgetMemory()
+	require.Less(t, peakMemory("self"), before+size/2)
 }
 
 func TestThousands(t *testing.T) {
