@@ -112,7 +112,7 @@ func InternalTopics(app string, p *plan.Plan, partitions map[string]int32) (spec
 func (l *Layout) internalTopics() (ts []internalTopic) {
 	for _, t := range l.repartitions() {
 		name := t.In(l.App)
-		config := internalConfig("delete")
+		config := internalConfig("delete", 50<<20)
 		config["retention.ms"] = "-1"
 		ts = append(ts, internalTopic{TopicSpec: broker.TopicSpec{Name: name, Partitions: l.Partitions[name], Replication: -1, Config: config}})
 	}
@@ -132,10 +132,10 @@ func (l *Layout) internalTopics() (ts []internalTopic) {
 // internalConfig is what all internal topics have in common. Their segments end by size alone:
 // by segment.ms the broker would end them by the times of the records, every few requests when
 // years are replayed.
-func internalConfig(policy string) map[string]string {
+func internalConfig(policy string, segment int) map[string]string {
 	return map[string]string{
 		"cleanup.policy": policy, "message.timestamp.type": "CreateTime",
-		"segment.bytes": "52428800", "segment.ms": strconv.FormatInt(math.MaxInt64, 10),
+		"segment.bytes": strconv.Itoa(segment), "segment.ms": strconv.FormatInt(math.MaxInt64, 10),
 	}
 }
 
@@ -143,7 +143,7 @@ func internalConfig(policy string) map[string]string {
 const day = 24 * time.Hour
 
 func changelogConfig(st plan.Store) map[string]string {
-	config := internalConfig("compact")
+	config := internalConfig("compact", 128<<20)
 	config["delete.retention.ms"] = strconv.FormatInt(store.Deletes.Milliseconds(), 10) // stores rely on it
 	switch st.Kind {
 	case store.Window, store.Session, store.List:
