@@ -170,11 +170,12 @@ func TestRestoreOfThePast(t *testing.T) {
 				}, "the broker has deleted what is too old for it")
 			}
 			// Nor may the broker end a segment with every week of a replay.
-			changelog := sarama.ConfigResource{Type: sarama.TopicResource, Name: name + "-counts-changelog", ConfigNames: []string{"segment.ms"}}
-			entries, err := k.admin().DescribeConfig(changelog)
+			changelog := &sarama.ConfigResource{Type: sarama.TopicResource, Name: name + "-counts-changelog", ConfigNames: []string{"segment.ms"}}
+			results, err := k.admin().DescribeConfigs([]*sarama.ConfigResource{changelog}, sarama.DescribeConfigsOptions{})
 			require.NoError(t, err)
-			require.Len(t, entries, 1)
-			require.Equal(t, fmt.Sprint(math.MaxInt64), entries[0].Value)
+			require.Len(t, results, 1)
+			require.Len(t, results[0].Configs, 1)
+			require.Equal(t, fmt.Sprint(math.MaxInt64), results[0].Configs[0].Value)
 		})
 	}
 }
