@@ -32,6 +32,8 @@ func (w *Worker) letGo() {
 	for _, e := range w.tasks {
 		if e.leaving && (e.task == nil || !e.task.Changed()) {
 			done = append(done, e)
+		} else if e.leaving && w.dirtySince.IsZero() {
+			w.dirtySince = w.now // after the last commit it read the end of a transaction, without a record
 		}
 	}
 	for _, e := range inOrder(done) {
