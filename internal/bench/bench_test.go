@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -65,18 +63,6 @@ func TestBesideOfFewRecords(t *testing.T) {
 // behind either.
 func TestRunInJava(t *testing.T) {
 	runsBeside(t, options{brokers: kafkatest.Brokers(t), java: true}, "in Java", "dedup", "lunch")
-}
-
-// So does goka.
-func TestRunInGoka(t *testing.T) {
-	download := exec.Command("go", "mod", "download")
-	download.Dir = "goka"
-	if said, err := download.CombinedOutput(); err != nil {
-		t.Skipf("goka cannot be fetched: %v\n%s", err, said)
-	}
-	// Of several brokers, goka ends when the one it asks does not lead the table yet that it just created.
-	one := kafkatest.Start(t, kafkatest.Options{}).Addrs()
-	runsBeside(t, options{brokers: one, goka: true}, "in goka", "stateless", "count", "count-quiet", "dedup", "join", "restore")
 }
 
 func runsBeside(t *testing.T, o options, where string, names ...string) {
@@ -199,25 +185,9 @@ func TestTable(t *testing.T) {
 `, lines)
 }
 
-// The most memory is that since earlier runs were forgotten.
-func TestPeakMemory(t *testing.T) {
-	if _, err := os.Stat("/proc/self/clear_refs"); err != nil {
-		t.Skip("it is known on Linux alone")
-	}
-	const size = 256 << 20
-	use := func() {
-		b := make([]byte, size)
-		for i := 0; i < size; i += 4096 {
-			b[i] = 1
-		}
-	}
-	forgetMemory()
-	before := peakMemory("self")
-	require.Positive(t, before)
-	use()
-	require.Greater(t, peakMemory("self"), before+size/2)
-	forgetMemory()
-	require.Less(t, peakMemory("self"), before+size/2)
+func TestPeak(t *testing.T) {
+	require.Equal(t, int64(2<<20), peakOf("VmPeak:\t 9999 kB\nVmHWM:\t    2048 kB\nVmRSS:\t 1024 kB\n"))
+	require.Zero(t, peakOf("Name:\tbench\n"))
 }
 
 func TestThousands(t *testing.T) {

@@ -20,7 +20,12 @@ func peakMemory(process string) int64 {
 	if err != nil {
 		return 0
 	}
-	_, peak, _ := strings.Cut(string(status), "VmHWM:")
+	return peakOf(string(status))
+}
+
+// peakOf reads the status of a process.
+func peakOf(status string) int64 {
+	_, peak, _ := strings.Cut(status, "VmHWM:")
 	peak, _, _ = strings.Cut(peak, "kB")
 	n, err := strconv.ParseInt(strings.TrimSpace(peak), 10, 64)
 	if err != nil {

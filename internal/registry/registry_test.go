@@ -130,7 +130,6 @@ func TestWatch(t *testing.T) {
 			require.NoError(t, err)
 		}
 		require.NoError(t, r.SetReset(ctx, nil))
-		require.NoError(t, r.SetReset(ctx, nil))
 		says, err := w.Latest(ctx)
 		require.NoError(t, err)
 		require.Nil(t, says.Reset)
